@@ -1,0 +1,1 @@
+"""Who acts: the dispatcher, the entities, the services and the command line."""

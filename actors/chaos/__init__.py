@@ -1,0 +1,1 @@
+"""Scenario files and the machinery that runs them in simulated time."""

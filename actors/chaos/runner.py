@@ -1,0 +1,490 @@
+"""Runs one scenario: an engine on a real temporary database, in simulated time, step by step.
+
+Responsible for what each step means; the engine, the venue and the clock are the real parts. What
+an `expect` finds different is a failure; so is a submit that left twice. Raises ScenarioError only
+for what the file itself got wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+from loguru import logger
+
+from actors import messages as msg
+from actors.chaos import scenario as sc
+from actors.chaos.expectations import holds, shown
+from actors.chaos.faults import Faults, FaultyVenue
+from actors.chaos.observed import LogTokens, observed
+from actors.chaos.scenario import Scenario, ScenarioError, Step
+from actors.chaos.signals import RaiseSignal
+from actors.chaos.stream import Speaker
+from actors.config import Config, ConfigError, with_overrides
+from actors.engine import Engine, EngineSettings
+from actors.runtime.clock import SimulatedClock
+from actors.settings import rules_from
+from actors.simulation import Simulation
+from actors.strategies.base import Signal
+from actors.venues.scripted import ScriptedVenue
+from actors.venues.sim import SimSettings, SimVenue
+from actors.world import Rules
+from fsm.instrument import Instrument
+from fsm.market import MarketTrade, Tick
+from fsm.mode import ModeState
+from fsm.timestamps import SECOND_US
+from fsm.vocabulary import OrderRole, TradingMode
+
+EPOCH_US = 1_767_225_600_000_000
+"""Where scenario time begins: 2026-01-01T00:00:00Z."""
+_START_MAX_US = 60 * SECOND_US
+_CAPS = (
+    "max_position_usd",
+    "max_session_loss",
+    "daily_drawdown",
+    "orders_per_minute_max",
+    "price_sanity_pct",
+    "stop_pct",
+    "target_pct",
+)
+_NEVER_US = 10**15
+
+
+@frozen
+class Failure:
+    """One expectation that did not hold. `step` counts from 1; 0 is the start itself."""
+
+    step: int
+    path: str
+    expected: Any
+    actual: Any
+
+
+@define
+class Outcome:
+    """What a scenario came to, in the shape that `--json` prints."""
+
+    name: str
+    steps: int
+    failures: list[Failure] = field(factory=list)
+    state: dict[str, Any] = field(factory=dict)
+    journal: dict[str, Any] = field(factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything held."""
+        return not self.failures
+
+    def document(self) -> dict[str, Any]:
+        """The JSON document."""
+        return {
+            "name": self.name,
+            "passed": self.passed,
+            "steps": self.steps,
+            "failures": [
+                {"step": f.step, "path": f.path, "expected": f.expected, "actual": f.actual}
+                for f in self.failures
+            ],
+            "state": self.state,
+            "journal": self.journal,
+        }
+
+
+def rules_of(scenario: Scenario) -> Rules:
+    """The configured rules; a cap, a default stop and staleness hold only where they are named.
+
+    Raises ScenarioError for a key that the configuration does not know.
+    """
+    try:
+        rules = rules_from(with_overrides(Config(), scenario.config, scenario.file))
+    except ConfigError as problem:
+        raise ScenarioError(f"{problem}") from None
+    off: dict[str, Any] = {k: None for k in _CAPS if f"risk.{k}" not in scenario.config}
+    if "feed.stale_after_s" not in scenario.config:
+        off["stale_after_us"] = _NEVER_US
+    return evolve(rules, **off)
+
+
+def run_scenario(scenario: Scenario, keep: Path | None = None) -> Outcome:
+    """Run it on a database of its own: in `keep` when given, else deleted afterwards."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-scenario-") as folder:
+        directory = Path(folder) if keep is None else keep
+        directory.mkdir(parents=True, exist_ok=True)
+        database = directory / f"{Path(scenario.file).stem}.db"
+        if keep is not None:
+            for old in directory.glob(f"{database.name}*"):
+                old.unlink()
+        return Runner(scenario, database).run()
+
+
+class Runner:
+    """One run of one scenario."""
+
+    def __init__(self, scenario: Scenario, database: Path) -> None:
+        self.scenario, self.database = scenario, database
+        self.rules = rules_of(scenario)
+        kind = scenario.venue.kind
+        self.instruments = {s.name: s.to_instrument(kind) for s in scenario.instruments}
+        self.clock = SimulatedClock(EPOCH_US)
+        self.origin_us = EPOCH_US
+        self.faults = Faults(self.clock)
+        self.scripted = ScriptedVenue(self._books_balances, self._matching_engine())
+        self.venue = FaultyVenue(self.scripted, self.faults, self.clock)
+        self.speaker = Speaker(
+            self.instruments, self._newest_order, self._instrument_of, self.clock.now_us
+        )
+        self.tokens = LogTokens()
+        self.alerts_before: dict[str, int] = {}
+        self.outcome = Outcome(scenario.name, len(scenario.steps))
+        self.restarts = 0
+        self.engine = self._engine()
+        self.simulation = Simulation(self.engine, self.clock, self.venue)
+
+    def _matching_engine(self) -> SimVenue | None:
+        section = self.scenario.venue
+        if section.mode is not sc.VenueMode.SIMULATED:
+            return None
+        settings = SimSettings(
+            latency_us=section.latency_ms * 1_000,
+            latency_jitter_us=section.latency_jitter_ms * 1_000,
+            maker_fee_bps=section.maker_fee_bps,
+            taker_fee_bps=section.taker_fee_bps,
+            partial_fill=section.partial_fill,
+            fills_lateness_us=section.fills_lateness_ms * 1_000,
+        )
+        rng = random.Random(self.scenario.seed)
+        venue = SimVenue(self.instruments.values(), self.scenario.balances, settings, rng)
+        venue.advance(EPOCH_US)
+        return venue
+
+    def _engine(self) -> Engine:
+        settings = EngineSettings(
+            database=self.database,
+            mode=TradingMode.PAPER,
+            rules=self.rules,
+            instruments=tuple(self.instruments.values()),
+            # Two sessions may begin in the same simulated moment: their ids must differ.
+            seed=self.scenario.seed + 1_000_003 * self.restarts,
+            opening=self.scenario.balances or None,
+        )
+        engine = Engine(settings, self.clock, self.venue)
+        engine.journal_inline()
+        engine.restarts = self.restarts
+        engine.release.connected = True
+        engine.release.answer = self._replied
+        engine.writer.before_commit = self.faults.before_commit
+        engine.system.before_decide = self.faults.before_decide
+        return engine
+
+    def _replied(self, token: object, answer: dict[str, object]) -> None:
+        if not answer.get("accepted"):
+            logger.info("COMMAND_REFUSED step={} {}", token, answer.get("error"))
+
+    def _books_balances(self) -> Mapping[str, Decimal]:
+        return self.engine.world.ledger.totals
+
+    # ----------------------------------------------------------------------------------- the run
+
+    def run(self) -> Outcome:
+        """Start, run every step, look at the end. Raises ScenarioError."""
+        try:
+            with self.tokens.listening():
+                self._begin()
+                for step in self.scenario.steps:
+                    self._step(step)
+                self._end()
+        finally:
+            self._abandon()
+        return self.outcome
+
+    def _begin(self) -> None:
+        self.scripted.empty_account = True
+        self.engine.start()
+        self.simulation.settle()
+        while self.engine.world.mode is ModeState.RECONCILING:
+            if self.clock.now_us() >= EPOCH_US + _START_MAX_US:
+                break
+            self.simulation.run_until(self.clock.now_us() + SECOND_US // 10)
+        self.scripted.empty_account = False
+        self.origin_us = self.clock.now_us()
+        if self.engine.world.mode is not ModeState.ACTIVE:
+            self._fail(0, "mode.state", "ACTIVE", str(self.engine.world.mode))
+
+    def _end(self) -> None:
+        self.simulation.settle()
+        for order_id, count in self.venue.submits.items():
+            if count > 1:
+                self._fail(len(self.scenario.steps), f"submits.{order_id}", 1, count)
+        self.outcome.state = self._document()
+        head = self.engine.writer.head
+        self.outcome.journal = {"seq": head.seq, "hash": head.hash.hex()}
+
+    def _step(self, step: Step) -> None:
+        if step.at_us is not None:
+            self._move_to(step)
+        elif not step.together or step.kind in ("expect", "restart", "wait"):
+            self.simulation.settle()
+        _STEP[step.kind](self, step)
+
+    def _move_to(self, step: Step) -> None:
+        assert step.at_us is not None
+        target_us = self.origin_us + step.at_us
+        if target_us < self.clock.now_us():
+            passed_s = Decimal(self.clock.now_us() - self.origin_us) / SECOND_US
+            raise ScenarioError(
+                f"{self.scenario.file}:{step.line}: at: step {step.number} lies in the past; "
+                f"{passed_s.normalize():f} s have passed when it comes"
+            )
+        self.simulation.run_until(target_us)
+
+    def _fail(self, step: int, path: str, expected: Any, actual: Any) -> None:
+        self.outcome.failures.append(Failure(step, path, expected, actual))
+
+    # ---------------------------------------------------------------------------- commands, facts
+
+    def _ask(self, step: Step, command: object) -> None:
+        self.engine.inbox.command(msg.Ask(command, step.number))
+
+    def _submit(self, step: Step) -> None:
+        wish: sc.SubmitStep = step.action
+        if wish.role is OrderRole.EXIT:
+            self._submit_exit(step, wish)
+            return
+        self._ask(
+            step,
+            msg.PlaceOrder(
+                client_order_id=wish.client_order_id,
+                role=wish.role,
+                instrument=wish.instrument,
+                side=wish.side,
+                qty=wish.qty,
+                type=wish.type,
+                limit_price=wish.limit_price,
+                position_id=wish.position,
+                leverage=wish.leverage,
+                reduce_only=wish.reduce_only,
+                time_in_force=wish.time_in_force,
+                post_only=wish.post_only,
+                strategy=wish.strategy,
+                stop=wish.stop,
+                take_profit=wish.take_profit,
+                trailing=wish.trailing,
+                expires_in_us=wish.expires_in,
+            ),
+        )
+
+    def _submit_exit(self, step: Step, wish: sc.SubmitStep) -> None:
+        self._ask(
+            step,
+            msg.PlaceExit(
+                position_id=self._position(wish.position or self._open_on(wish.instrument)),
+                client_order_id=wish.client_order_id,
+                type=wish.type,
+                qty=wish.qty,
+                limit_price=wish.limit_price,
+            ),
+        )
+
+    def _open_on(self, instrument: str) -> str:
+        """The newest open position of an instrument, for an exit that names none."""
+        found = [p.position_id for p in self.engine.world.open_positions(instrument) if p.is_open]
+        return found[-1] if found else ""
+
+    def _position(self, name: str) -> str:
+        return self._newest_position() if name == "@newest" else name
+
+    def _signal(self, step: Step) -> None:
+        wish: sc.SignalStep = step.action
+        signal = Signal(
+            side=wish.side,
+            qty=wish.qty,
+            notional=wish.notional,
+            stop=wish.stop,
+            take_profit=wish.take_profit,
+            trailing=wish.trailing,
+            expires_in_us=wish.expires_in,
+        )
+        self.engine.inbox.command(RaiseSignal(signal, wish.strategy, wish.instrument))
+
+    def _exit(self, step: Step) -> None:
+        wish: sc.ExitStep = step.action
+        self._ask(step, msg.RequestExit(self._position(wish.position), wish.reason, "scenario"))
+
+    def _cancel(self, step: Step) -> None:
+        self._ask(step, msg.CancelOrder(step.action.client_order_id, step.action.reason))
+
+    def _control(self, step: Step) -> None:
+        wish: sc.ControlStep = step.action
+        if wish.level is sc.Level.RESUME:
+            self._ask(step, msg.Resume(wish.who, wish.why))
+        else:
+            self._ask(step, msg.SetControl(wish.level.control, wish.who, wish.why))
+
+    def _degrade(self, step: Step) -> None:
+        self._ask(step, msg.Degrade(step.action.source, step.action.condition))
+
+    def _recover(self, step: Step) -> None:
+        self._ask(step, msg.Recover(step.action.source))
+
+    def _tick(self, step: Step) -> None:
+        tick: sc.TickStep = step.action
+        now_us = self.clock.now_us()
+        names = ("bid", "ask", "bid_size", "ask_size")
+        row = Tick(
+            instrument=tick.instrument,
+            **{name: getattr(tick, name) for name in names},
+            event_us=now_us,
+            recv_us=now_us,
+        )
+        self.venue.market(row, now_us)
+        self.engine.inbox.market_data(row)
+        if tick.last is not None:
+            trade = MarketTrade(
+                instrument=tick.instrument,
+                price=tick.last,
+                qty=Decimal(0),
+                side=None,
+                event_us=now_us,
+                recv_us=now_us,
+            )
+            self.engine.inbox.market_data(trade)
+
+    def _venue(self, step: Step) -> None:
+        try:
+            self.scripted.say(self.speaker.message(step.action))
+        except LookupError as problem:
+            self._fail(step.number, "venue", "an order", str(problem.args[0]))
+            return
+        for message in self.venue.advance(self.clock.now_us()):
+            self.engine.inbox.facts.offer(message)
+
+    def _answer(self, step: Step) -> None:
+        self.scripted.answer(self.speaker.answer(step.action), step.action.times)
+
+    # -------------------------------------------------------------------------- time, ends, faults
+
+    def _fault(self, step: Step) -> None:
+        self.faults.add(step.action)
+
+    def _wait(self, step: Step) -> None:
+        self.simulation.run_until(self.clock.now_us() + step.action)
+
+    def _reconcile(self, step: Step) -> None:
+        for scope in ("orders", "books"):
+            self.engine.inbox.command(msg.PassDue(scope))
+            self.simulation.settle()
+
+    def _restart(self, step: Step) -> None:
+        if step.action is sc.Restart.CLEAN:
+            self._stop_cleanly()
+        for token, count in self.engine.release.alert_counts.items():
+            self.alerts_before[token] = self.alerts_before.get(token, 0) + count
+        self._abandon(clean=step.action is sc.Restart.CLEAN)
+        self.restarts += 1
+        self.engine = self._engine()
+        self.simulation = Simulation(self.engine, self.clock, self.venue)
+        self.engine.start()
+        self.simulation.settle()
+
+    def _stop_cleanly(self) -> None:
+        """Withdraw what works, read what the venue says about it, write the session's end."""
+        inbox = self.engine.inbox
+        inbox.command(msg.StopSession("restart"))
+        self.simulation.settle()
+        inbox.command(msg.PassDue("orders"))
+        self.simulation.settle()
+        ticks = sum(view.ticks for view in self.engine.world.markets.values())
+        inbox.command(msg.EndSession(reason="restart", clean=True, ticks=ticks))
+        self.simulation.settle()
+
+    def _abandon(self, *, clean: bool = False) -> None:
+        """Let go of the engine. A kill writes nothing more: no projection, no head."""
+        if clean and self.engine.writer.failed is None:
+            self.engine.close()
+            return
+        self.engine.reader.close()
+        self.engine.writer.conn.close()
+
+    # ------------------------------------------------------------------------------------ looking
+
+    def _expect(self, step: Step) -> None:
+        self.simulation.settle()
+        document = self._document()
+        log = self.tokens.counts | {
+            token: max(count, self.tokens.counts.get(token, 0))
+            for token, count in self.engine.world.log_counts.items()
+        }
+        for expectation in step.action.expectations:
+            actual = observed(expectation, document, self.engine.reader.conn, log, self._alerts())
+            if not holds(expectation.expected, actual):
+                self._fail(step.number, expectation.path, expectation.expected, shown(actual))
+
+    def _document(self) -> dict[str, Any]:
+        self.engine.writer.project_all()
+        return self.engine.document(everything=True)
+
+    def _alerts(self) -> dict[str, int]:
+        counts = dict(self.alerts_before)
+        for token, count in self.engine.release.alert_counts.items():
+            counts[token] = counts.get(token, 0) + count
+        return counts
+
+    def _intents(self, kind: str) -> list[dict[str, Any]]:
+        """Events of one type, newest first, as their journal rows."""
+        rows = self.engine.reader.conn.execute(
+            "SELECT payload FROM journal WHERE type = ? ORDER BY seq DESC", (kind,)
+        )
+        return [json.loads(row[0]) for row in rows]
+
+    def _newest_order(self, role: OrderRole, position: str | None) -> str | None:
+        for event in self._intents("OrderIntended"):
+            if event["role"] == role and position in (None, event["position_id"]):
+                return str(event["client_order_id"])
+        return None
+
+    def _newest_position(self) -> str:
+        opened = self._intents("PositionOpened")
+        return str(opened[0]["position_id"]) if opened else ""
+
+    def _instrument_of(self, order_id: str | None, venue_order_id: str | None) -> str | None:
+        if order_id is None and venue_order_id is not None:
+            order_id = self.engine.books.client_order_id(venue_order_id)
+        order = self.engine.world.orders.get(order_id or "")
+        if order is not None:
+            return order.instrument
+        names = [
+            e["instrument"]
+            for e in self._intents("OrderIntended")
+            if e["client_order_id"] == order_id
+        ]
+        return names[0] if names else None
+
+
+_STEP: dict[str, Any] = {
+    "submit": Runner._submit,
+    "signal": Runner._signal,
+    "exit": Runner._exit,
+    "cancel": Runner._cancel,
+    "tick": Runner._tick,
+    "venue": Runner._venue,
+    "answer": Runner._answer,
+    "control": Runner._control,
+    "degrade": Runner._degrade,
+    "recover": Runner._recover,
+    "fault": Runner._fault,
+    "wait": Runner._wait,
+    "reconcile": Runner._reconcile,
+    "restart": Runner._restart,
+    "expect": Runner._expect,
+}
+
+
+def instruments_named(scenario: Scenario) -> tuple[Instrument, ...]:
+    """The scenario's instruments as the engine gets them."""
+    return tuple(s.to_instrument(scenario.venue.kind) for s in scenario.instruments)

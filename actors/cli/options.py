@@ -1,0 +1,62 @@
+"""What every command takes, and the one way in which a command fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from attrs import frozen
+from cyclopts import Parameter
+
+#: Exit codes of every command (docs/reference/exit-codes.md).
+DONE, CHECK_FAILED, USAGE, REFUSED, UNAVAILABLE, JOURNAL_FAILED = 0, 1, 2, 3, 4, 6
+INTERRUPTED = 130
+
+
+class CommandFailed(Exception):
+    """A command ends here: one line that says what is wrong and what to do, and its exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+_COUNT_MAX = 10**18
+
+
+def check_count(option: str, value: int | None, least: int) -> None:
+    """Raises CommandFailed (2) when a number of an option is out of range; None is no number."""
+    if value is not None and not least <= value <= _COUNT_MAX:
+        what = f"at least {least}" if value < least else f"at most {_COUNT_MAX}"
+        raise CommandFailed(f"{option} {value}: must be {what}", USAGE)
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Place:
+    """Where the database and the configuration are."""
+
+    db: Annotated[
+        Path | None,
+        Parameter(help="The database. Without it: `engine.db` of the configuration."),
+    ] = None
+    config: Annotated[
+        Path | None,
+        Parameter(help="The configuration file. Without it: holdfast.toml here, if there is one."),
+    ] = None
+
+    def database(self) -> Path:
+        """The database that is meant; the configuration is read only when it has to say so.
+
+        Raises ConfigError.
+        """
+        if self.db is not None and self.config is None:
+            return self.db
+        from actors.config import load_config
+
+        config = load_config(self.config)
+        return self.db if self.db is not None else Path(config.engine.db)
+
+
+HERE = Place()
+Json = Annotated[bool, Parameter(name="--json", help="Print one JSON document on standard output.")]

@@ -1,0 +1,165 @@
+"""`holdfast verify`, `rebuild` and `doctor`: is it whole, make it whole, is the machine fit."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actors.cli.options import (
+    CHECK_FAILED,
+    DONE,
+    HERE,
+    REFUSED,
+    UNAVAILABLE,
+    CommandFailed,
+    Json,
+    Place,
+)
+
+if TYPE_CHECKING:
+    from storage.verify import VerifyReport
+
+_NEXT = {
+    DONE: "everything holds",
+    CHECK_FAILED: "tables or laws do not hold: run `holdfast rebuild`, then verify again",
+    REFUSED: "the record is damaged: keep a copy of the files, then restore a backup",
+}
+
+
+def verify(*, json: Json = False, place: Place = HERE) -> int:
+    """Hash chain, head, tables equal the journal, and the laws over the whole journal.
+
+    Exit code 1 when tables or laws do not hold, 3 when the record itself is damaged.
+    """
+    from actors.cli import output
+    from actors.cli.database import open_database
+    from storage.verify import verify as check
+
+    path = place.database()
+    open_database(path).close()
+    report = check(path)
+    code = DONE if report.ok else REFUSED if _damaged(report, path) else CHECK_FAILED
+    if json:
+        output.print_json(
+            {
+                "ok": report.ok,
+                "damaged": code == REFUSED,
+                "events": report.events,
+                "head_seq": report.head_seq,
+                "head_hash": report.head_hash,
+                "problems": list(report.problems),
+                "checks": report.checks,
+            }
+        )
+        return code
+    fields: list[tuple[str, object]] = [
+        ("events", report.events),
+        ("head", f"{report.head_seq} {report.head_hash}"),
+    ]
+    output.print_fields(f"{path}: {_NEXT[code]}", [*fields, *report.checks.items()])
+    for problem in report.problems:
+        print(f"  problem  {problem}")
+    return code
+
+
+def _damaged(report: VerifyReport, path: Path) -> bool:
+    """The chain, the head or the pages: what a rebuild cannot cure."""
+    record = ("journal: ", "database file: ", "the database cannot be read", str(path))
+    return any(problem.startswith(record) for problem in report.problems)
+
+
+def rebuild(*, json: Json = False, place: Place = HERE) -> int:
+    """Drop every table that is derived from the journal and fold it anew.
+
+    Refused while a service holds the database, and when the journal is damaged.
+    """
+    from actors.cli import output
+    from actors.cli.database import open_database
+    from actors.lock import DatabaseLock
+
+    path = place.database()
+    open_database(path).close()
+    lock = DatabaseLock(path)
+    if not lock.acquire():
+        holder = lock.holder() or {}
+        who = ", ".join(f"{key} {value}" for key, value in holder.items())
+        raise CommandFailed(
+            f"{path}: a service holds it ({who or 'unknown'}); stop it first, or rebuild a copy",
+            REFUSED,
+        )
+    try:
+        document = _rebuild(path)
+    finally:
+        lock.release()
+    if json:
+        output.print_json(document)
+    else:
+        rows = document["rows"].items()
+        output.print_fields(f"{path}: {document['events']} events folded", rows)
+    return DONE
+
+
+def _rebuild(path: Path) -> dict[str, Any]:
+    from storage.journal import JournalReader, check_head
+    from storage.projections import ProjectionRefused
+    from storage.projections import rebuild as fold_anew
+    from storage.schema import PROJECTIONS, migrate
+    from storage.writer import open_writing_connection
+
+    reader = JournalReader.open(path)
+    try:
+        check_head(reader, path)
+        for _ in reader.verified():
+            pass
+    finally:
+        reader.close()
+    conn = open_writing_connection(path)
+    try:
+        migrate(conn, str(path))
+        events = fold_anew(conn)
+        counts = {
+            table: conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in PROJECTIONS
+        }
+    except ProjectionRefused as problem:
+        raise CommandFailed(
+            f"{path}: the tables stop before an event that does not fit: {problem}; "
+            "run `holdfast verify`",
+            CHECK_FAILED,
+        ) from problem
+    except sqlite3.Error as problem:
+        raise CommandFailed(
+            f"{path}: cannot be written: {problem}; look at its permissions and the disk",
+            UNAVAILABLE,
+        ) from problem
+    finally:
+        conn.close()
+    return {"database": str(path), "events": events, "rows": counts}
+
+
+def doctor(*, json: Json = False, place: Place = HERE) -> int:
+    """Clock, disk, file system, SQLite, permissions, integrity, configuration, venue.
+
+    Exit code 1 when a check fails; a warning does not fail.
+    """
+    from actors.cli import output
+    from actors.doctor import examine
+
+    checks = examine(place.db, place.config)
+    failed = any(check.state == "fail" for check in checks)
+    if json:
+        output.print_json(
+            {
+                "ok": not failed,
+                "checks": [
+                    {"name": check.name, "state": check.state, "detail": check.detail}
+                    for check in checks
+                ],
+            }
+        )
+    else:
+        width = max(len(check.name) for check in checks)
+        for check in checks:
+            print(f"{check.state:<4}  {check.name:<{width}}  {check.detail}")
+    return CHECK_FAILED if failed else DONE

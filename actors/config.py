@@ -1,0 +1,439 @@
+"""Configuration: `holdfast.toml`, the environment and flags, read once into frozen values (L12).
+
+Responsible for reading strictly, for errors that name place, key and remedy, and for saying where
+each value comes from. The keys themselves are in `actors.config_keys`; what a strategy's own
+parameters mean, its class says; runtime controls are data and not configuration.
+
+Layers, later wins: defaults, file, environment (`HOLDFAST_SECTION__KEY`), overrides by flags or by
+a scenario.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import re
+import tomllib
+import types
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import attrs
+import cattrs
+from attrs import frozen
+
+from actors.config_keys import (
+    Config,
+    EngineConfig,
+    FeedConfig,
+    InstrumentConfig,
+    JournalConfig,
+    KeyPath,
+    LanesConfig,
+    OrdersConfig,
+    ReconcilerConfig,
+    RiskConfig,
+    Setting,
+    Settings,
+    StrategyConfig,
+    SupervisionConfig,
+    VenueConfig,
+)
+from actors.toml_lines import line_numbers, line_of
+from fsm.instrument import symbol_key
+from fsm.money import decimal_from, plain
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Effective",
+    "EngineConfig",
+    "FeedConfig",
+    "InstrumentConfig",
+    "JournalConfig",
+    "LanesConfig",
+    "OrdersConfig",
+    "ReconcilerConfig",
+    "Reference",
+    "RiskConfig",
+    "StrategyConfig",
+    "SupervisionConfig",
+    "VenueConfig",
+    "config_reference",
+    "effective",
+    "explain_key",
+    "load_config",
+    "with_overrides",
+]
+
+FILE_NAME = "holdfast.toml"
+ENV_PREFIX = "HOLDFAST_"
+DEFAULT = "default"
+NONE = "none"
+_SECRET = re.compile(r"secret|token|passw|passphrase|api_?key|private_?key|mnemonic", re.IGNORECASE)
+
+
+class ConfigError(Exception):
+    """One line that says where, which key, what is wrong and what is valid. Exit code 2."""
+
+    exit_code = 2
+
+
+@frozen
+class Reference:
+    """One row of the generated reference."""
+
+    key: str
+    type: str
+    default: str
+    about: str
+    range: str
+
+
+@frozen
+class Effective:
+    """One key with the value in force and where it comes from."""
+
+    key: str
+    value: str
+    source: str
+
+
+# -- reading -----------------------------------------------------------------------------------
+
+
+def load_config(
+    path: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+) -> Config:
+    """Read `path`, or `holdfast.toml` in `directory` when there is one, then the environment.
+
+    Raises ConfigError. A file that was named must exist; without one the paper defaults apply.
+    """
+    settings: dict[KeyPath, Setting] = {}
+    candidate = path if path is not None else (directory or Path()) / FILE_NAME
+    if path is not None or candidate.exists():
+        settings.update(_read_file(candidate))
+    settings.update(_read_environ(os.environ if environ is None else environ, settings))
+    return _build(settings)
+
+
+def with_overrides(config: Config, overrides: Mapping[str, Any], source: str) -> Config:
+    """A new configuration with dotted keys replaced; text is read as the key's type.
+
+    `source` is what `effective` and errors will say: a flag, or a scenario file's name.
+    """
+    settings = dict(config.settings)
+    for dotted, value in overrides.items():
+        settings[_split(dotted)] = Setting(value, source, text=isinstance(value, str))
+    return _build(settings)
+
+
+def _read_file(path: Path) -> dict[KeyPath, Setting]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text + "\n", parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at line (\d+)", str(error))
+        where = f"{path}:{found[1]}" if found else f"{path}"
+        raise ConfigError(f"{where}: not valid TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not valid TOML: not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    lines = line_numbers(text)
+    return {at: Setting(value, f"{path}:{line_of(at, lines)}") for at, value in _flatten(document)}
+
+
+def _flatten(table: Mapping[str, Any], prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Every key with its path; a table of its own yields its path first, so that none is lost."""
+    for name, value in table.items():
+        at = (*prefix, name)
+        yield at, value
+        if isinstance(value, dict) and len(at) < _depth(at[0]):
+            yield from _flatten(value, at)
+
+
+def _split(dotted: str) -> KeyPath:
+    """`risk.stop_pct`, or `instruments.XRP/RLUSD.min_qty`: a name may hold dots, quoted or not."""
+    section, _, rest = dotted.partition(".")
+    if _depth(section) == 2:
+        return (section, rest) if rest else (section,)
+    name, _, last = rest.rpartition(".")
+    return section, name.strip("\"'"), last
+
+
+def _read_environ(environ: Mapping[str, str], settings: Settings) -> dict[KeyPath, Setting]:
+    found: dict[KeyPath, Setting] = {}
+    for variable in sorted(environ):
+        if not variable.startswith(ENV_PREFIX) or "__" not in variable:
+            continue
+        parts = variable.removeprefix(ENV_PREFIX).lower().split("__")
+        at: KeyPath = tuple(parts)
+        if _depth(parts[0]) == 3 and len(parts) == 3:
+            known = [path[1] for path in settings if len(path) == 2 and path[0] == parts[0]]
+            same = [name for name in known if symbol_key(name) == symbol_key(parts[1])]
+            at = (parts[0], same[0] if same else parts[1], parts[2])
+        found[at] = Setting(environ[variable], f"env {variable}", text=True)
+    return found
+
+
+# -- checking ----------------------------------------------------------------------------------
+
+_TABLES: Mapping[str, type] = {"strategies": StrategyConfig, "instruments": InstrumentConfig}
+
+
+@cache
+def _sections() -> dict[str, type]:
+    hints = get_type_hints(Config)
+    skipped = {*_TABLES, "settings"}
+    return {name: hints[name] for name in attrs.fields_dict(Config) if name not in skipped}
+
+
+@cache
+def _keys(section: type) -> dict[str, tuple[Any, attrs.Attribute[Any]]]:
+    """Key -> (type, attribute), in the order of declaration."""
+    hints = get_type_hints(section)
+    found = attrs.fields_dict(section)
+    return {name: (hints[name], at) for name, at in found.items() if "about" in at.metadata}
+
+
+def _depth(section: str) -> int:
+    """How long the path of a key is in this section."""
+    return 3 if section in _TABLES else 2
+
+
+def _build(settings: Settings) -> Config:
+    for at, setting in settings.items():
+        _check_known(at, setting)
+    values: dict[str, Any] = {
+        name: _build_section(cls, (name,), settings) for name, cls in _sections().items()
+    }
+    for section, cls in _TABLES.items():
+        names = dict.fromkeys(at[1] for at in settings if at[0] == section and len(at) > 1)
+        values[section] = {n: _build_section(cls, (section, n), settings) for n in names}
+    return Config(settings=dict(settings), **values)
+
+
+def _check_known(at: KeyPath, setting: Setting) -> None:
+    dotted = ".".join(at)
+    tables = {**_sections(), **_TABLES}
+    if at[0] not in tables:
+        nearest = _nearest(at[0], list(tables))
+        raise ConfigError(f"{setting.source}: {at[0]}: unknown section; did you mean {nearest}?")
+    if len(at) < _depth(at[0]):
+        if not isinstance(setting.value, dict):
+            raise ConfigError(f"{setting.source}: {dotted}: must be a table")
+        return
+    if _SECRET.search(at[-1]):
+        raise ConfigError(
+            f"{setting.source}: {dotted}: secrets do not belong in the configuration; "
+            "give them by the environment or in a file with mode 0600"
+        )
+    known = _keys(tables[at[0]])
+    if len(at) != _depth(at[0]) or (at[-1] not in known and at[0] != "strategies"):
+        prefix = ".".join(at[: _depth(at[0]) - 1])
+        here = [f"{prefix}.{name}" for name in known]
+        nearest = _nearest(dotted, here if at[0] in _TABLES else _all_keys())
+        raise ConfigError(f"{setting.source}: {dotted}: unknown key; did you mean {nearest}?")
+
+
+def _all_keys() -> list[str]:
+    return [f"{section}.{name}" for section, cls in _sections().items() for name in _keys(cls)]
+
+
+def _nearest(wrong: str, valid: list[str]) -> str:
+    """The closest valid spelling; a key that is right but in the wrong section comes first."""
+    last = wrong.rpartition(".")[2]
+    moved = [name for name in valid if name.rpartition(".")[2] == last]
+    return (moved or difflib.get_close_matches(wrong, valid, n=1, cutoff=0.0))[0]
+
+
+def _build_section(cls: type, prefix: KeyPath, settings: Settings) -> Any:
+    values: dict[str, Any] = {}
+    for name, (kind, attribute) in _keys(cls).items():
+        setting = settings.get((*prefix, name))
+        if setting is not None:
+            values[name] = _read_value(".".join((*prefix, name)), kind, attribute, setting)
+        elif attribute.default is attrs.NOTHING:
+            source = next(s.source for at, s in settings.items() if at[: len(prefix)] == prefix)
+            raise ConfigError(f"{source}: {'.'.join((*prefix, name))}: is missing")
+    if cls is StrategyConfig:
+        given = {at[2]: s for at, s in settings.items() if at[:2] == prefix and len(at) == 3}
+        values["params"] = {n: s.value for n, s in given.items() if n not in _keys(cls)}
+    return cls(**values)
+
+
+def _read_value(dotted: str, kind: Any, at: attrs.Attribute[Any], setting: Setting) -> Any:
+    try:
+        raw = _from_text(kind, setting.value) if setting.text else setting.value
+        value = _CONVERTER.structure(raw, kind)
+    except (ValueError, TypeError, ArithmeticError):
+        problem = f"must be {_type_name(kind)}, not {_shown(setting)}"
+        raise ConfigError(f"{setting.source}: {dotted}: {problem}") from None
+    low, high, choices = (at.metadata[name] for name in ("low", "high", "choices"))
+    if choices and value not in choices:
+        nearest = _nearest(str(value), list(choices))
+        problem = f"must be one of {', '.join(choices)}, not {value!r}; did you mean {nearest}?"
+        raise ConfigError(f"{setting.source}: {dotted}: {problem}")
+    if low is not None and value is not None and not low <= value <= high:
+        problem = f"must be in {_range_text(at)}, not {_text(value)}"
+        raise ConfigError(f"{setting.source}: {dotted}: {problem}")
+    return value
+
+
+def _shown(setting: Setting) -> str:
+    value = setting.value
+    if isinstance(value, bool):
+        return f"the boolean {str(value).lower()}"
+    if isinstance(value, Decimal | int):
+        return f"the number {value}"
+    return f"the text {value!r}" if isinstance(value, str) else f"a {type(value).__name__}"
+
+
+# -- types -------------------------------------------------------------------------------------
+
+
+def _from_text(kind: Any, text: str) -> Any:
+    """What TOML would have given for this text; the strict hooks judge it afterwards."""
+    if kind is bool:
+        return {"true": True, "false": False}[text.lower()] if text.lower() in _BOOLS else text
+    if kind is int:
+        return int(text)
+    if kind is float:
+        return Decimal(text)
+    if _is_list(kind):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+_BOOLS = ("true", "false")
+
+
+def _strict(expected: type) -> Any:
+    """Exactly this type: True is no number, 1.9 is no integer, 5 is no text."""
+
+    def structure(value: Any, _: Any) -> Any:
+        if type(value) is not expected:
+            raise ValueError(value)
+        return value
+
+    return structure
+
+
+def _seconds(value: Any, _: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise ValueError(value)
+    if not math.isfinite(value):
+        raise ValueError(value)
+    return float(value)
+
+
+def _is_list(kind: Any) -> bool:
+    return bool(get_origin(kind) is tuple)
+
+
+def _is_optional(kind: Any) -> bool:
+    return isinstance(kind, types.UnionType)
+
+
+def _optional_decimal(value: Any, _: Any) -> Decimal | None:
+    return None if value == NONE else decimal_from(value)
+
+
+def _names(value: Any, _: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(type(item) is str for item in value):
+        raise ValueError(value)
+    return tuple(value)
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    for kind in (str, int, bool):
+        converter.register_structure_hook(kind, _strict(kind))
+    converter.register_structure_hook(float, _seconds)
+    converter.register_structure_hook(Decimal, lambda value, _: decimal_from(value))
+    converter.register_structure_hook_func(_is_list, _names)
+    converter.register_structure_hook_func(_is_optional, _optional_decimal)
+    return converter
+
+
+_CONVERTER = _converter()
+
+
+def _type_name(kind: Any) -> str:
+    if _is_optional(kind):
+        return f"{_type_name(get_args(kind)[0])} or {NONE!r}"
+    plain_names = {str: "text", int: "an integer", bool: "true or false", Decimal: "a decimal"}
+    return plain_names.get(kind, "a list of text" if _is_list(kind) else "a number")
+
+
+def _text(value: Any) -> str:
+    """A value as a person would write it in the file, without quotes."""
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float | Decimal):
+        return plain(Decimal(str(value)))
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value) or "(empty)"
+    return str(value) or "(empty)"
+
+
+def _range_text(at: attrs.Attribute[Any]) -> str:
+    if choices := at.metadata["choices"]:
+        return ", ".join(choices)
+    low, high = at.metadata["low"], at.metadata["high"]
+    return "" if low is None else f"{plain(low)}..{plain(high)}"
+
+
+# -- showing -----------------------------------------------------------------------------------
+
+
+def config_reference() -> list[Reference]:
+    """Every key with type, default, meaning and range, in the order of declaration."""
+    rows: list[Reference] = []
+    for prefix, cls in [*_sections().items(), *((f"{n}.NAME", c) for n, c in _TABLES.items())]:
+        for name, (kind, at) in _keys(cls).items():
+            default = "(required)" if at.default is attrs.NOTHING else _text(at.default)
+            about, bounds = at.metadata["about"], _range_text(at)
+            rows.append(Reference(f"{prefix}.{name}", _type_name(kind), default, about, bounds))
+    return rows
+
+
+def effective(config: Config) -> list[Effective]:
+    """Each key's value in force, and its source: default, file:line, env NAME, or a flag."""
+    rows: list[Effective] = []
+    for section, cls in _sections().items():
+        rows += _effective(config, cls, (section,), getattr(config, section))
+    for section, cls in _TABLES.items():
+        for name, value in getattr(config, section).items():
+            rows += _effective(config, cls, (section, name), value)
+    return rows
+
+
+def _effective(config: Config, cls: type, prefix: KeyPath, section: Any) -> Iterator[Effective]:
+    values = {name: getattr(section, name) for name in _keys(cls)}
+    values |= getattr(section, "params", {})
+    for name, value in values.items():
+        setting = config.settings.get((*prefix, name))
+        source = DEFAULT if setting is None else setting.source
+        yield Effective(".".join((*prefix, name)), _text(value), source)
+
+
+def explain_key(config: Config, dotted: str) -> tuple[Reference | None, Effective]:
+    """What a key means and what it is now; a strategy's own parameter has no reference here."""
+    rows = {row.key: row for row in effective(config)}
+    if dotted not in rows:
+        nearest = _nearest(dotted, list(rows))
+        raise ConfigError(f"{dotted}: unknown key; did you mean {nearest}?")
+    at = _split(dotted)
+    general = f"{at[0]}.NAME.{at[2]}" if len(at) == 3 else dotted
+    return {row.key: row for row in config_reference()}.get(general), rows[dotted]

@@ -1,0 +1,245 @@
+"""Is this machine fit to hold a position? Looks and reports; repairs and changes nothing.
+
+Each check is one line: ok, warn (works, but know of it) or fail (do not trade like this).
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import socket
+import sqlite3
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from attrs import frozen
+
+from actors.config import Config, ConfigError, load_config
+from actors.runtime.clock import SystemClock
+from fsm.timestamps import SECOND_US, iso_utc, micros_from_iso
+from storage.journal import JournalDamaged, JournalReader, check_head, head_path
+from storage.schema import SCHEMA_VERSION, SchemaTooNew, version_of
+
+_MIB = 1024 * 1024
+_DISK_FAIL_BYTES, _DISK_WARN_BYTES = 64 * _MIB, 1024 * _MIB
+_FILES_MIN = 256
+_EARLIEST = "2025-01-01T00:00:00Z"
+_CLOCK_BACK_US = 5 * SECOND_US
+_VENUE_TIMEOUT_S = 2.0
+_NETWORK = frozenset(
+    {"nfs", "nfs4", "cifs", "smb", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre"}
+    | {"ncpfs", "ocfs2", "gfs2", "davfs", "virtiofs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone"}
+    | {"fuse.davfs2", "fuse.glusterfs"}
+)
+
+
+@frozen
+class Check:
+    """One line of the report; `state` is ok, warn or fail."""
+
+    name: str
+    state: str
+    detail: str
+
+
+def examine(db: Path | None = None, config_path: Path | None = None) -> list[Check]:
+    """Every check, in a fixed order. Never raises: what cannot be looked at is a line too."""
+    checks: list[Check] = []
+    config: Config | None = None
+    try:
+        config = load_config(config_path)
+        checks.append(Check("configuration", "ok", f"{len(config.settings)} settings, all valid"))
+    except ConfigError as problem:
+        checks.append(Check("configuration", "fail", str(problem)))
+    path = db if db is not None else Path(config.engine.db if config else "holdfast.db")
+    checks += [_python(), _sqlite(), _open_files(), _disk(path), _file_system(path)]
+    checks += _database(path)
+    checks += list(_permissions(path))
+    if config is not None:
+        checks.append(_venue(config))
+    return checks
+
+
+# --------------------------------------------------------------------------------------- machine
+
+
+def _python() -> Check:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    fit = sys.version_info >= (3, 11)
+    return Check("python", "ok" if fit else "fail", version if fit else f"{version}: needs 3.11")
+
+
+def _sqlite() -> Check:
+    text, version = sqlite3.sqlite_version, sqlite3.sqlite_version_info
+    if version < (3, 37, 0):
+        return Check("sqlite", "fail", f"{text}: strict tables need 3.37 or newer")
+    if version < (3, 51, 3):
+        caveat = "the WAL-reset race before 3.51.3 needs two writers, and there is one"
+        return Check("sqlite", "ok", f"{text} ({caveat})")
+    return Check("sqlite", "ok", text)
+
+
+def _open_files() -> Check:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < _FILES_MIN:
+        return Check("open files", "warn", f"limit {soft}: raise it to {_FILES_MIN} (`ulimit -n`)")
+    return Check("open files", "ok", f"limit {soft}")
+
+
+def _disk(path: Path) -> Check:
+    folder = _folder(path)
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as problem:
+        return Check("disk", "fail", f"{folder}: {problem.strerror}")
+    text = f"{free // _MIB} MiB free in {folder}"
+    if free < _DISK_FAIL_BYTES:
+        return Check("disk", "fail", f"{text}: make room before you trade")
+    return Check("disk", "warn" if free < _DISK_WARN_BYTES else "ok", text)
+
+
+def _folder(path: Path) -> Path:
+    return path.resolve().parent
+
+
+def _file_system(path: Path) -> Check:
+    """A network share loses records that it acknowledged (N03)."""
+    folder = _folder(path)
+    try:
+        mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return Check("file system", "warn", "unknown; it must not be a network share")
+    kind = file_system_of(folder, mounts)
+    if kind in _NETWORK:
+        detail = f"{folder} is on a network share ({kind}): move the database to a local disk"
+        return Check("file system", "fail", detail)
+    return Check("file system", "ok", f"{kind} at {folder}")
+
+
+def file_system_of(folder: Path, mounts: str) -> str:
+    """The type of the deepest mount that holds a folder; `mounts` as /proc/mounts has it."""
+    best, kind = -1, "unknown"
+    for line in mounts.splitlines():
+        fields = line.split()
+        if len(fields) < 3:
+            continue
+        point = Path(fields[1].replace("\\040", " "))
+        if folder.is_relative_to(point) and len(point.parts) >= best:
+            best, kind = len(point.parts), fields[2]
+    return kind
+
+
+# -------------------------------------------------------------------------------------- database
+
+
+def _database(path: Path) -> list[Check]:
+    if not path.exists():
+        found = Check("database", "ok", f"{path}: none yet, the first start makes one")
+        return [found, _clock(None)]
+    if path.is_dir():
+        return [Check("database", "fail", f"{path}: a directory, not a database"), _clock(None)]
+    try:
+        reader = JournalReader.open(path)
+    except SchemaTooNew as problem:
+        return [Check("schema", "fail", str(problem)), _clock(None)]
+    except (sqlite3.Error, OSError) as problem:
+        return [Check("database", "fail", f"{path}: cannot be read: {problem}"), _clock(None)]
+    try:
+        return _opened(reader, path)
+    except sqlite3.Error as problem:
+        return [Check("database", "fail", f"{path}: cannot be read: {problem}"), _clock(None)]
+    finally:
+        reader.close()
+
+
+def _opened(reader: JournalReader, path: Path) -> list[Check]:
+    version = version_of(reader.conn)
+    if version == 0:
+        return [Check("database", "fail", f"{path}: not a holdfast database"), _clock(None)]
+    schema = Check("schema", "ok", f"{version}")
+    if version < SCHEMA_VERSION:
+        detail = f"{version}: the next start brings it to {SCHEMA_VERSION}"
+        schema = Check("schema", "warn", detail)
+    lines = [row[0] for row in reader.conn.execute("PRAGMA quick_check(5)")]
+    whole = lines == ["ok"]
+    detail = f"{path}: pages hold together" if whole else "; ".join(lines)
+    pages = Check("integrity", "ok" if whole else "fail", detail)
+    last = reader.conn.execute("SELECT max(at_us) FROM journal").fetchone()[0]
+    return [schema, pages, _head(reader, path), _clock(last)]
+
+
+def _head(reader: JournalReader, path: Path) -> Check:
+    try:
+        check_head(reader, path)
+    except JournalDamaged as damage:
+        return Check("head", "fail", str(damage))
+    if not head_path(path).exists():
+        return Check("head", "warn", f"no {head_path(path)}: a lost tail would not be noticed")
+    return Check("head", "ok", f"{head_path(path)} lies on the chain")
+
+
+def _clock(last_us: int | None) -> Check:
+    now = SystemClock().now_us()
+    if now < micros_from_iso(_EARLIEST):
+        return Check("clock", "fail", f"{iso_utc(now)}: set the clock, and keep it with NTP")
+    if last_us is not None and now < last_us - _CLOCK_BACK_US:
+        detail = f"{iso_utc(now)} is before the last event at {iso_utc(last_us)}: set the clock"
+        return Check("clock", "fail", detail)
+    return Check("clock", "ok", iso_utc(now))
+
+
+# ----------------------------------------------------------------------------------- permissions
+
+
+def _permissions(path: Path) -> Iterator[Check]:
+    folder = _folder(path)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        yield Check("folder", "fail", f"{folder}: not writable for this user")
+    else:
+        yield Check("folder", "ok", f"{folder}: writable")
+    for name, file, private in (
+        ("database file", path, False),
+        ("head file", head_path(path), False),
+        ("control socket", Path(f"{path}.sock"), True),
+    ):
+        try:
+            mode = file.stat().st_mode
+        except FileNotFoundError:
+            continue
+        except OSError as problem:
+            yield Check(name, "fail", f"{file}: {problem.strerror}")
+            continue
+        yield _mode(name, file, mode, private)
+
+
+def _mode(name: str, file: Path, mode: int, private: bool) -> Check:
+    text = f"{file}: mode {stat.S_IMODE(mode):04o}"
+    if private and mode & 0o077:
+        return Check(name, "fail", f"{text}: others may give commands; `chmod 600 {file}`")
+    if mode & 0o002:
+        return Check(name, "fail", f"{text}: everybody may change it; `chmod o-w {file}`")
+    if not os.access(file, os.R_OK | os.W_OK):
+        return Check(name, "fail", f"{text}: not readable and writable for this user")
+    if mode & 0o020:
+        return Check(name, "warn", f"{text}: its group may change it; `chmod g-w {file}`")
+    return Check(name, "ok", text)
+
+
+# ----------------------------------------------------------------------------------------- venue
+
+
+def _venue(config: Config) -> Check:
+    if not config.venue.socket:
+        return Check("venue", "ok", "simulated, in the service's own process")
+    address = config.venue.socket
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_VENUE_TIMEOUT_S)
+        try:
+            probe.connect(address)
+        except OSError as problem:
+            reason = problem.strerror or str(problem)
+            return Check("venue", "fail", f"{address}: {reason}; start the venue's process")
+    return Check("venue", "ok", f"{address}: answers")

@@ -1,0 +1,1 @@
+"""Entity actors: pure, synchronous `decide` and `evolve` (L10)."""

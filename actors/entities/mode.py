@@ -1,0 +1,263 @@
+"""The system's mode as one actor: the one place that enters DEGRADED, HALTED and STOPPING.
+
+Sources are a set: the first one moves the mode, later ones only join, each recovers by its own
+test. The operator's control level is the second axis and survives restarts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import define, field, frozen
+
+from actors import messages as msg
+from actors.effects import Notify
+from actors.runtime.actor import Decision, Refused
+from actors.world import World
+from fsm import events as ev
+from fsm import mode as machine
+from fsm.mode import RUNNING, TABLE, ControlLevel, ModeState, ModeTrigger
+from fsm.vocabulary import ExitReason, OrderRole
+
+S, T = ModeState, ModeTrigger
+_OPENING = (OrderRole.ENTRY, OrderRole.QUOTE)
+
+
+@frozen(slots=True)
+class Source:
+    """Who asked for DEGRADED, why, and since when."""
+
+    source: str
+    condition: str
+    since_us: int
+
+
+@define(slots=True)
+class Mode:
+    """The mode's state: the fold of its stream."""
+
+    state: ModeState = S.STARTING
+    control: ControlLevel = ControlLevel.OFF
+    sources: dict[str, Source] = field(factory=dict)
+    halt_reason: str | None = None
+    books_verified: bool = False
+    episodes: dict[str, int] = field(factory=dict)
+
+    @property
+    def address(self) -> str:
+        """Its stream."""
+        return "mode"
+
+    # ------------------------------------------------------------------------------------ evolve
+
+    def evolve(self, event: ev.Event, at_us: int) -> None:
+        """Copy what happened."""
+        if type(event) is ev.ControlMoved:
+            self.control = event.level
+        elif type(event) is ev.ModeMoved:
+            self._evolve_moved(event, at_us)
+        elif type(event) is ev.SessionStarted:
+            self._evolve_session(event)
+
+    def _evolve_session(self, event: ev.SessionStarted) -> None:
+        """A fresh start has no halt reason and no sources (N09, N15); a recovery keeps HALTED."""
+        held = event.recovery and self.state is S.HALTED
+        self.state = S.STARTING
+        self.sources = {}
+        self.episodes = {}
+        self.books_verified = False
+        self.halt_reason = self.halt_reason if held else None
+
+    def _evolve_moved(self, event: ev.ModeMoved, at_us: int) -> None:
+        self.state = event.state
+        if event.trigger == T.DEGRADE:
+            self.sources[event.source] = Source(event.source, event.condition, at_us)
+            self.episodes[event.source] = self.episodes.get(event.source, 0) + 1
+        elif event.trigger == T.RECOVERED:
+            self.sources.pop(event.source, None)
+        elif event.trigger in (T.HALT, T.DIVERGENCE) and event.state is S.HALTED:
+            self.halt_reason = self.halt_reason or event.reason
+        elif event.trigger == T.DIVERGENCE:
+            self.sources[event.source] = Source(event.source, event.condition, at_us)
+            self.books_verified = True
+        elif event.trigger == T.BOOKS_MATCH:
+            self.books_verified = True
+        elif event.trigger == T.RESUME:
+            self.halt_reason, self.books_verified = None, False
+
+    # ------------------------------------------------------------------------------------ decide
+
+    def decide(self, message: object, world: World) -> Decision:
+        """Pure: what this message means for the mode."""
+        handler: Any = _DECIDE.get(type(message))
+        if handler is None:
+            raise Refused(f"mode: no handling for {type(message).__name__}")
+        decision: Decision = handler(self, message, world)
+        return decision
+
+    def _move(self, trigger: ModeTrigger, guard: str | None = None, **fields: Any) -> ev.ModeMoved:
+        state = ModeState(TABLE.next("mode", self.state, trigger, guard))
+        fields.setdefault("sources", tuple(self.sources))
+        return ev.ModeMoved(trigger=trigger, state=state, **fields)
+
+    def _on_degrade(self, message: msg.Degrade, world: World) -> Decision:
+        if message.source in self.sources:
+            return Decision.ignore("degrade: this source stands already")
+        if self.state not in RUNNING:
+            return Decision.ignore(f"degrade: not while {self.state}")
+        sources = (*self.sources, message.source)
+        decision = Decision(
+            events=[
+                self._move(
+                    T.DEGRADE, source=message.source, condition=message.condition, sources=sources
+                )
+            ]
+        )
+        decision.effects.append(
+            Notify(
+                ev.AlertRaised(
+                    severity="warning",
+                    token="DEGRADED",
+                    text=f"{message.source} {message.condition}".strip(),
+                )
+            )
+        )
+        self._withdraw_entries(decision, world, "Degraded entry cancel")
+        return decision
+
+    def _withdraw_entries(self, decision: Decision, world: World, reason: str) -> None:
+        """Every live entry and quote is marked CANCELLED_BY_ENGINE, then cancelled (N17)."""
+        owners: dict[str, None] = {}
+        for order in world.live_orders():
+            if order.role in _OPENING:
+                decision.tells.append(
+                    msg.CancelOrder(order.client_order_id, reason, by_engine=True)
+                )
+                if order.position_id is not None:
+                    owners[order.position_id] = None
+        decision.tells += [msg.EntriesCancelled(position_id, reason) for position_id in owners]
+
+    def _on_recover(self, message: msg.Recover, world: World) -> Decision:
+        if message.source not in self.sources:
+            return Decision.ignore("recovered: this source does not stand")
+        left = tuple(name for name in self.sources if name != message.source)
+        if self.state is not S.DEGRADED:
+            return Decision.ignore(f"recovered: not while {self.state}")
+        guard = (
+            machine.SOURCE_STANDS
+            if left
+            else machine.CLEAR
+            if self.books_verified
+            else machine.BOOKS_UNVERIFIED
+        )
+        decision = Decision(
+            events=[self._move(T.RECOVERED, guard, source=message.source, sources=left)]
+        )
+        if guard == machine.BOOKS_UNVERIFIED:
+            decision.tells.append(msg.PassDue("start"))
+        return decision
+
+    def _on_books_match(self, message: msg.BooksMatch, world: World) -> Decision:
+        if self.state is S.DEGRADED and not self.books_verified:
+            # Degraded before the gate was passed: the books are fine, the source still stands.
+            if self.halt_reason is not None:
+                return Decision(events=[self._move(T.HALT, reason=self.halt_reason)])
+            return Decision(events=[self._move(T.BOOKS_MATCH, machine.SOURCE_STANDS)])
+        if self.state is not S.RECONCILING:
+            return Decision.ignore(f"books_match: {self.state}")
+        if self.halt_reason is not None:
+            return Decision(events=[self._move(T.HALT, reason=self.halt_reason)])
+        guard = machine.SOURCE_STANDS if self.sources else machine.CLEAR
+        return Decision(events=[self._move(T.BOOKS_MATCH, guard)])
+
+    def _on_divergence(self, message: msg.Divergence, world: World) -> Decision:
+        if self.state is not S.RECONCILING:
+            return Decision.ignore(f"divergence: {self.state}")
+        alert = Notify(
+            ev.AlertRaised(severity="critical", token="TRUTH_DIVERGENCE", text=message.detail)
+        )
+        if message.accepted:
+            moved = self._move(
+                T.DIVERGENCE,
+                machine.ACCEPTED_BY_OPERATOR,
+                source="wallet_truth",
+                condition=f"accepted by the operator: {message.detail}",
+                sources=(*self.sources, "wallet_truth"),
+            )
+        else:
+            moved = self._move(
+                T.DIVERGENCE, machine.REFUSED, reason="truth_divergence", condition=message.detail
+            )
+        return Decision(events=[moved], effects=[alert])
+
+    def _on_halt(self, message: msg.Halt, world: World) -> Decision:
+        if not TABLE.allows(self.state, T.HALT):
+            return Decision.ignore(f"halt: not while {self.state}")
+        if self.state is S.HALTED:
+            return Decision.ignore("halt: the first cause wins")
+        decision = Decision(events=[self._move(T.HALT, reason=message.reason)])
+        decision.effects.append(
+            Notify(ev.AlertRaised(severity="critical", token="HALTED", text=message.reason))
+        )
+        self._withdraw_entries(decision, world, "Halt entry cancel")
+        return decision
+
+    def _on_resume(self, message: msg.Resume, world: World) -> Decision:
+        decision = Decision()
+        if self.control is not ControlLevel.OFF:
+            decision.events.append(
+                ev.ControlMoved(
+                    level=ControlLevel.OFF, previous=self.control, who=message.who, why=message.why
+                )
+            )
+        if self.state is S.HALTED:
+            decision.events.append(self._move(T.RESUME, reason=message.why))
+            decision.tells.append(msg.PassDue("start"))
+        if not decision.events:
+            raise Refused("nothing to resume: the system is neither halted nor paused")
+        return decision
+
+    def _on_control(self, message: msg.SetControl, world: World) -> Decision:
+        if message.level is self.control:
+            return Decision.ignore("control: a second press is harmless")
+        decision = Decision(
+            events=[
+                ev.ControlMoved(
+                    level=message.level, previous=self.control, who=message.who, why=message.why
+                )
+            ]
+        )
+        if message.level is ControlLevel.OFF:
+            return decision
+        self._withdraw_entries(decision, world, f"Control {message.level} cancel")
+        if message.level in (ControlLevel.FLATTEN, ControlLevel.EMERGENCY):
+            reason = (
+                ExitReason.FLATTEN
+                if message.level is ControlLevel.FLATTEN
+                else ExitReason.EMERGENCY
+            )
+            decision.tells += [
+                msg.RequestExit(position.position_id, reason, f"{message.who}: {message.why}")
+                for position in world.positions.values()
+                if position.is_open
+            ]
+        return decision
+
+    def _on_stop(self, message: msg.StopSession, world: World) -> Decision:
+        if self.state in (S.STOPPING, S.STOPPED):
+            return Decision.ignore("stop: a second press is harmless")
+        decision = Decision(events=[self._move(T.STOP, reason=message.reason)])
+        self._withdraw_entries(decision, world, "Shutdown cancel")
+        return decision
+
+
+_DECIDE: dict[type, Any] = {
+    msg.Degrade: Mode._on_degrade,
+    msg.Recover: Mode._on_recover,
+    msg.BooksMatch: Mode._on_books_match,
+    msg.Divergence: Mode._on_divergence,
+    msg.Halt: Mode._on_halt,
+    msg.Resume: Mode._on_resume,
+    msg.SetControl: Mode._on_control,
+    msg.StopSession: Mode._on_stop,
+}

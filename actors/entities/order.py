@@ -1,0 +1,439 @@
+"""One order: what it does with each fact and command. The states are `fsm.order`'s."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from attrs import define, frozen
+
+from actors import messages as msg
+from actors.effects import CancelTimer, SendCancel, SetTimer
+from actors.entities import fills
+from actors.runtime.actor import Decision, Refused
+from actors.world import World
+from fsm import events as ev
+from fsm import facts
+from fsm import order as machine
+from fsm.money import ZERO, divide
+from fsm.order import TABLE, TERMINAL, OrderState, OrderTrigger
+from fsm.requests import Cancel
+from fsm.vocabulary import FillStatus, OrderRole, OrderType, Side
+
+S, T = OrderState, OrderTrigger
+
+
+@frozen(slots=True)
+class TradeMark:
+    """What is remembered of a fill: enough to drop its duplicate and to reverse it."""
+
+    qty: Decimal
+    price: Decimal | None
+    fee: Decimal
+    fee_asset: str | None
+    status: FillStatus
+
+
+@define(slots=True)
+class Order:
+    """An order's state: the fold of its stream. About 500 bytes while idle."""
+
+    client_order_id: str
+    role: OrderRole
+    instrument: str
+    side: Side
+    type: OrderType
+    qty: Decimal
+    limit_price: Decimal | None
+    position_id: str | None
+    session_id: str
+    created_us: int
+    reduce_only: bool = False
+    strategy: str | None = None
+    state: OrderState = S.INTENDED
+    venue_order_id: str | None = None
+    filled_qty: Decimal = ZERO
+    value: Decimal = ZERO
+    priced_qty: Decimal = ZERO
+    fees: Decimal = ZERO
+    trades: dict[str, TradeMark] | None = None
+    request_left: bool = False
+    cancel_refused: bool = False
+    engine_cancelled: bool = False
+    cancel_attempts: int = 0
+
+    @property
+    def address(self) -> str:
+        """Its stream."""
+        return f"order/{self.client_order_id}"
+
+    @property
+    def rest(self) -> Decimal:
+        """What may still fill by its quantity."""
+        return self.qty - self.filled_qty
+
+    @property
+    def is_live(self) -> bool:
+        """Not terminal: something is still expected."""
+        return self.state not in TERMINAL
+
+    @property
+    def avg_price(self) -> Decimal | None:
+        """Volume-weighted over the fills that came with a price."""
+        return divide(self.value, self.priced_qty) if self.priced_qty else None
+
+    # ------------------------------------------------------------------------------------ evolve
+
+    def evolve(self, event: ev.Event) -> None:
+        """Copy what happened."""
+        if isinstance(event, ev.OrderSent):
+            self.state, self.request_left = event.state, True
+        elif isinstance(event, ev.OrderAcknowledged):
+            self._evolve_acknowledged(event)
+        elif isinstance(event, ev.OrderFilled):
+            self._evolve_filled(event)
+        elif isinstance(event, ev.OrderMoved):
+            self._evolve_moved(event)
+        elif isinstance(event, ev.OrderFillSettled):
+            self._mark(event.trade_id, FillStatus.SETTLED)
+        elif isinstance(event, ev.OrderFillVoided):
+            self._evolve_voided(event)
+
+    def _mark(self, trade_id: str, status: FillStatus) -> None:
+        assert self.trades is not None
+        held = self.trades[trade_id]
+        self.trades[trade_id] = TradeMark(held.qty, held.price, held.fee, held.fee_asset, status)
+
+    def _evolve_acknowledged(self, event: ev.OrderAcknowledged) -> None:
+        self.state, self.request_left = event.state, True
+        if event.venue_order_id is not None:
+            self.venue_order_id = event.venue_order_id
+
+    def _evolve_filled(self, event: ev.OrderFilled) -> None:
+        self.state, self.request_left = event.state, True
+        self.filled_qty, self.fees = event.filled_qty, event.fees
+        if event.price is not None:
+            self.value += event.qty * event.price
+            self.priced_qty += event.qty
+        if self.trades is None:
+            self.trades = {}
+        self.trades[event.trade_id] = TradeMark(
+            event.qty, event.price, event.fee, event.fee_asset, event.status
+        )
+
+    def _evolve_voided(self, event: ev.OrderFillVoided) -> None:
+        self.state, self.filled_qty, self.fees = event.state, event.filled_qty, event.fees
+        if event.price is not None:
+            self.value -= event.qty * event.price
+            self.priced_qty -= event.qty
+        self._mark(event.trade_id, FillStatus.VOIDED)
+
+    def _evolve_moved(self, event: ev.OrderMoved) -> None:
+        self.state = event.state
+        if event.trigger == T.OUTCOME_UNKNOWN:
+            self.request_left = True  # it may have: from here on only evidence counts
+        elif event.trigger == T.CANCEL_REFUSED:
+            self.cancel_refused = True
+        elif event.trigger in (T.ENGINE_CANCEL, T.CANCEL_REQUESTED):
+            self.cancel_refused = False
+            self.engine_cancelled = self.engine_cancelled or event.trigger == T.ENGINE_CANCEL
+
+    # ------------------------------------------------------------------------------------ decide
+
+    def decide(self, message: object, world: World) -> Decision:
+        """Pure: what this message means for this order."""
+        handler: Any = _HANDLERS.get(type(message))
+        if handler is None:
+            raise Refused(f"{self.address}: no handling for {type(message).__name__}")
+        decision: Decision = handler(self, message, world)
+        return decision
+
+    def next_state(self, trigger: OrderTrigger, guard: str | None = None) -> OrderState:
+        """The state that follows by the table. Raises IllegalTrigger."""
+        return OrderState(TABLE.next(self.address, self.state, trigger, guard))
+
+    def _moved(
+        self, trigger: OrderTrigger, reason: str, guard: str | None = None, who: str | None = None
+    ) -> Decision:
+        """One step by the table, with its follow-up at the position when that ends the order."""
+        ignored = TABLE.reason_ignored(self.state, trigger, guard)
+        if ignored is not None:
+            return Decision.ignore(f"{trigger}: {ignored}")
+        state = self.next_state(trigger, guard)
+        event = ev.OrderMoved(
+            client_order_id=self.client_order_id,
+            position_id=self.position_id,
+            trigger=trigger,
+            state=state,
+            reason=reason,
+            who=who,
+        )
+        decision = Decision(events=[event])
+        self.ended(decision, state)
+        return decision
+
+    def ended(self, decision: Decision, state: OrderState, filled: Decimal | None = None) -> None:
+        """Tell the position once when the order leaves the live states; forget its timers."""
+        if state in TERMINAL and self.is_live:
+            decision.effects += (
+                CancelTimer(f"submit/{self.client_order_id}"),
+                CancelTimer(f"cancel/{self.client_order_id}"),
+            )
+            if self.position_id is not None:
+                qty = self.filled_qty if filled is None else filled
+                decision.tells.append(
+                    msg.OrderEnded(self.position_id, self.client_order_id, self.role, qty, state)
+                )
+
+    # ---------------------------------------------------------------------------- sending, doubt
+
+    def _on_sent(self, message: msg.SentOut, world: World) -> Decision:
+        state = self.next_state(T.SENT)
+        return Decision(
+            events=[ev.OrderSent(client_order_id=self.client_order_id, state=state)],
+            effects=[
+                SetTimer(
+                    f"submit/{self.client_order_id}",
+                    world.rules.submit_timeout_us,
+                    msg.SubmitTimedOut(self.client_order_id),
+                )
+            ],
+        )
+
+    def _on_never_sent(self, message: msg.NeverSent, world: World) -> Decision:
+        if self.request_left:
+            return Decision.ignore("never_sent: its request had left")
+        return self._moved(T.NEVER_SENT, message.reason, machine.REQUEST_NOT_LEFT)
+
+    def _doubt(self, reason: str) -> Decision:
+        decision = self._moved(T.OUTCOME_UNKNOWN, reason)
+        decision.tells.append(msg.LookUp(self.client_order_id, reason))
+        return decision
+
+    def _on_submit_timeout(self, message: msg.SubmitTimedOut, world: World) -> Decision:
+        if self.state is S.SUBMITTED:
+            return self._doubt("no answer to the submit in time")
+        return Decision.ignore("submit_timeout: answered meanwhile")
+
+    def _on_outcome_unknown(self, message: facts.OutcomeUnknown, world: World) -> Decision:
+        if self.state in (S.INTENDED, S.SUBMITTED):
+            return self._doubt(message.reason)
+        return Decision.ignore("outcome_unknown: something definite is known")
+
+    def _on_disappeared(self, message: msg.Disappeared, world: World) -> Decision:
+        if self.state in (S.WORKING, S.PARTIALLY_FILLED):
+            return self._moved(T.OUTCOME_UNKNOWN, message.reason)
+        return Decision.ignore("disappeared: not shown as working")
+
+    def _on_never_arrived(self, message: msg.NeverArrived, world: World) -> Decision:
+        guard = machine.SOMETHING_FILLED if self.filled_qty else machine.NOTHING_FILLED
+        return self._moved(T.NEVER_ARRIVED, message.proof, guard)
+
+    def _on_hold(self, message: msg.HoldOrder, world: World) -> Decision:
+        if not TABLE.allows(self.state, T.HELD):
+            return Decision.ignore("held: something definite is known")
+        decision = self._moved(T.HELD, message.reason)
+        decision.events.append(
+            ev.AnomalyRecorded(
+                kind="held_pending_review",
+                seen=message.reason,
+                done="HELD_FOR_REVIEW, DEGRADED",
+                client_order_id=self.client_order_id,
+                position_id=self.position_id,
+            )
+        )
+        decision.tells.append(msg.Degrade("reconciler_held_pending_review", self.client_order_id))
+        return decision
+
+    # ----------------------------------------------------------------------------------- cancels
+
+    def _on_cancel(self, message: msg.CancelOrder, world: World) -> Decision:
+        trigger = T.ENGINE_CANCEL if message.by_engine else T.CANCEL_REQUESTED
+        already = (
+            (S.CANCELLED_BY_ENGINE,)
+            if message.by_engine
+            else (S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE)
+        )
+        if self.state in already:
+            return Decision.ignore("cancel: asked for already")
+        decision = self._moved(trigger, message.reason)
+        decision.effects += self._cancel_effects(world)
+        return decision
+
+    def _cancel_effects(self, world: World) -> tuple[SendCancel, SetTimer]:
+        request = Cancel(
+            client_order_id=self.client_order_id,
+            instrument=self.instrument,
+            venue_order_id=self.venue_order_id,
+        )
+        timer = SetTimer(
+            f"cancel/{self.client_order_id}",
+            world.rules.cancel_timeout_us,
+            msg.CancelTimedOut(self.client_order_id),
+        )
+        return SendCancel(request), timer
+
+    def _on_cancel_timeout(self, message: msg.CancelTimedOut, world: World) -> Decision:
+        return self._ask_about_cancel("no answer to the cancel in time", world)
+
+    def _on_cancel_unanswered(self, message: facts.CancelUnanswered, world: World) -> Decision:
+        return self._ask_about_cancel(message.reason, world)
+
+    def _ask_about_cancel(self, reason: str, world: World) -> Decision:
+        """A cancel's answer is always read; where there is none, evidence is asked for (N26)."""
+        if self.state not in (S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE):
+            return Decision.ignore("cancel_timeout: answered meanwhile")
+        again = SetTimer(
+            f"cancel/{self.client_order_id}",
+            world.rules.cancel_timeout_us,
+            msg.CancelTimedOut(self.client_order_id),
+        )
+        return Decision(tells=[msg.LookUp(self.client_order_id, reason)], effects=[again])
+
+    def _on_cancel_refused(self, message: facts.CancelRefused, world: World) -> Decision:
+        decision = self._moved(T.CANCEL_REFUSED, message.reason)
+        if decision.ignored is None:
+            decision.tells.append(
+                msg.LookUp(self.client_order_id, f"cancel_race: {message.reason}")
+            )
+        return decision
+
+    # -------------------------------------------------------------------------------- venue facts
+
+    def identify(self, decision: Decision, venue_order_id: str | None) -> None:
+        """Let the venue\'s id commit with this decision when it is news."""
+        if venue_order_id is not None and self.venue_order_id is None:
+            decision.identities.append((venue_order_id, self.client_order_id))
+
+    def _on_accepted(self, message: facts.OrderAccepted, world: World) -> Decision:
+        return self._present(T.ACCEPTED, message.venue_order_id, world)
+
+    def _on_found_open(self, message: msg.FoundOpen, world: World) -> Decision:
+        return self._present(T.FOUND_OPEN, message.order.venue_order_id, world)
+
+    def _present(self, trigger: OrderTrigger, venue_order_id: str | None, world: World) -> Decision:
+        """The venue has it, by acknowledgement or by query."""
+        guard = machine.SOMETHING_FILLED if self.filled_qty else machine.NOTHING_FILLED
+        if trigger is T.FOUND_OPEN and self.state is S.CANCEL_PENDING and not self.cancel_refused:
+            guard = machine.CANCEL_UNANSWERED
+        state = self.next_state(trigger, guard)
+        decision = Decision()
+        self.identify(decision, venue_order_id)
+        news = state is not self.state or decision.identities or not self.request_left
+        if news:
+            decision.events.append(
+                ev.OrderAcknowledged(
+                    client_order_id=self.client_order_id,
+                    position_id=self.position_id,
+                    state=state,
+                    venue_order_id=venue_order_id or self.venue_order_id,
+                    found=trigger is T.FOUND_OPEN,
+                )
+            )
+        if state is not self.state:
+            decision.effects.append(CancelTimer(f"submit/{self.client_order_id}"))
+        if self.state in TERMINAL:
+            self._dead_but_live(decision, venue_order_id, world)
+        elif trigger is T.FOUND_OPEN and self.state in (S.CANCELLED_BY_ENGINE, S.CANCEL_PENDING):
+            if state in (S.CANCELLED_BY_ENGINE, S.CANCEL_PENDING):
+                decision.effects += self._cancel_effects(world)
+        elif not news:
+            decision.ignored = f"{trigger}: as the books say"
+        return decision
+
+    def _dead_but_live(self, decision: Decision, venue_order_id: str | None, world: World) -> None:
+        """A terminal order that the venue still works: cancel it there, and say so (X21)."""
+        decision.events.append(
+            ev.AnomalyRecorded(
+                kind="dead_order_live_at_venue",
+                seen=f"the venue lists it as {venue_order_id}",
+                done="cancelled at the venue, DEGRADED",
+                client_order_id=self.client_order_id,
+                position_id=self.position_id,
+            )
+        )
+        decision.effects.append(
+            SendCancel(
+                Cancel(
+                    client_order_id=self.client_order_id,
+                    instrument=self.instrument,
+                    venue_order_id=venue_order_id or self.venue_order_id,
+                )
+            )
+        )
+        decision.tells.append(msg.Degrade("dead_order_live_at_venue", self.client_order_id))
+
+    def _on_rejected(self, message: facts.OrderRejected, world: World) -> Decision:
+        if message.reason.startswith("duplicate client_order_id"):
+            # It is about a second submit, not about this order, which the venue has (M07).
+            return Decision(
+                events=[self.anomaly("duplicate_submit_refused", message.reason, "looked up")],
+                tells=[msg.LookUp(self.client_order_id, message.reason)],
+            )
+        decision = self._moved(T.REJECTED, message.reason)
+        if decision.ignored is not None and self.is_live:
+            decision.tells.append(
+                msg.LookUp(self.client_order_id, "rejected after it was accepted")
+            )
+        return decision
+
+    def _on_canceled(self, message: facts.OrderCanceled, world: World) -> Decision:
+        decision = self._moved(T.CANCELED, message.reason or "confirmed by the venue")
+        self.identify(decision, message.venue_order_id)
+        return decision
+
+    def _on_expired(self, message: facts.OrderExpired, world: World) -> Decision:
+        decision = self._moved(T.EXPIRED, message.reason or "expired at the venue")
+        self.identify(decision, message.venue_order_id)
+        return decision
+
+    def anomaly(self, kind: str, seen: str, done: str) -> ev.AnomalyRecorded:
+        """An anomaly about this order."""
+        return ev.AnomalyRecorded(
+            kind=kind,
+            seen=seen,
+            done=done,
+            client_order_id=self.client_order_id,
+            position_id=self.position_id,
+        )
+
+
+def created(event: ev.OrderIntended, at_us: int) -> Order:
+    """The order that an intent brings into being."""
+    return Order(
+        client_order_id=event.client_order_id,
+        role=event.role,
+        instrument=event.instrument,
+        side=event.side,
+        type=event.type,
+        qty=event.qty,
+        limit_price=event.limit_price,
+        position_id=event.position_id,
+        session_id=event.session_id,
+        created_us=at_us,
+        reduce_only=event.reduce_only,
+        strategy=event.strategy,
+    )
+
+
+_HANDLERS: dict[type, Any] = {
+    msg.SentOut: Order._on_sent,
+    msg.NeverSent: Order._on_never_sent,
+    msg.SubmitTimedOut: Order._on_submit_timeout,
+    msg.CancelTimedOut: Order._on_cancel_timeout,
+    msg.CancelOrder: Order._on_cancel,
+    msg.FoundOpen: Order._on_found_open,
+    msg.Disappeared: Order._on_disappeared,
+    msg.NeverArrived: Order._on_never_arrived,
+    msg.HoldOrder: Order._on_hold,
+    facts.OrderAccepted: Order._on_accepted,
+    facts.OrderRejected: Order._on_rejected,
+    facts.OrderFill: fills.on_fill,
+    facts.OrderCanceled: Order._on_canceled,
+    facts.OrderExpired: Order._on_expired,
+    facts.CancelRefused: Order._on_cancel_refused,
+    facts.FillSettled: fills.on_settled,
+    facts.FillVoided: fills.on_voided,
+    facts.OutcomeUnknown: Order._on_outcome_unknown,
+    facts.CancelUnanswered: Order._on_cancel_unanswered,
+}

@@ -1,0 +1,209 @@
+"""How a position's quantity changes: fills, voids, settlements, and what follows from each.
+
+The arithmetic is `fsm.pnl`'s; the fill's event and the position's change are one transaction.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from actors import messages as msg
+from actors.entities import exits
+from actors.runtime.actor import Decision
+from fsm import events as ev
+from fsm.money import ZERO, divide
+from fsm.pnl import Holding, apply_fill
+from fsm.position import ENDED, PositionState, PositionTrigger
+from fsm.vocabulary import OrderRole, PnlSource
+
+if TYPE_CHECKING:
+    from actors.entities.position import Position
+    from actors.world import World
+
+S, T = PositionState, PositionTrigger
+
+
+def on_fill(position: Position, message: msg.FillForPosition, world: World) -> Decision:
+    fill = message.fill
+    step = apply_fill(position.holding, fill.side.sign * fill.qty, fill.price)
+    fee_quote = _fee_in_quote(fill.fee, fill.fee_asset, fill.price, world, position.instrument)
+    is_exit = fill.role is OrderRole.EXIT
+    flags = ("realized_skipped_no_price",) if step.price_missing and is_exit else ()
+    if step.price_missing and not is_exit:
+        flags = ("entry_basis_missing",)
+    return _change(
+        position,
+        world,
+        cause="exit_fill" if is_exit else "entry_fill",
+        holding=step.holding,
+        realized=step.realized,
+        fee=fee_quote,
+        flags=flags,
+        price=fill.price,
+        order_id=fill.client_order_id,
+        trade_id=fill.trade_id,
+        delta=fill.side.sign * fill.qty,
+        is_exit=is_exit,
+    )
+
+
+def on_void(position: Position, message: msg.VoidForPosition, world: World) -> Decision:
+    void = message.void
+    role = (
+        world.orders[void.client_order_id].role
+        if void.client_order_id in world.orders
+        else OrderRole.ENTRY
+    )
+    delta = -void.side.sign * void.qty
+    is_exit = role is OrderRole.EXIT
+    basis_now = position.basis if position.basis is not None else position.last_basis
+    holding = _without(Holding(position.qty, basis_now), delta, void.price, is_exit=is_exit)
+    realized = ZERO
+    if is_exit and void.price is not None and basis_now is not None:
+        realized = void.side.sign * void.qty * (void.price - basis_now)
+    fee = -_fee_in_quote(void.fee, void.fee_asset, void.price, world, position.instrument)
+    return _change(
+        position,
+        world,
+        cause="void",
+        holding=holding,
+        realized=realized,
+        fee=fee,
+        flags=("voided_fill",),
+        price=void.price,
+        order_id=void.client_order_id,
+        trade_id=void.trade_id,
+        delta=delta,
+        is_exit=is_exit,
+    )
+
+
+def _without(held: Holding, delta: Decimal, price: Decimal | None, *, is_exit: bool) -> Holding:
+    """The holding as if the voided fill had not been: a voided entry leaves the average of the
+    other entries, a voided exit gives the quantity back at the basis that it was taken from."""
+    after = held.qty + delta
+    if after == 0:
+        return Holding()
+    same_way = (after > 0) == (held.qty > 0) and held.qty != 0
+    if is_exit or price is None or held.basis is None or not same_way:
+        return Holding(after, held.basis if held.basis is not None else price)
+    return Holding(after, divide(held.qty * held.basis + delta * price, after))
+
+
+def on_settlement(position: Position, message: msg.SettlementForPosition, world: World) -> Decision:
+    """The venue's figure repairs a price-less exit once (P01); elsewhere it is compared."""
+    fact = message.settlement
+    if fact.realized_pnl is None or fact.trade_id not in position.unpriced:
+        return Decision.ignore("settlement: the fill had its price")
+    return _change(
+        position,
+        world,
+        cause="settlement",
+        holding=position.holding,
+        realized=fact.realized_pnl,
+        fee=ZERO,
+        flags=(),
+        price=None,
+        order_id=fact.client_order_id,
+        trade_id=fact.trade_id,
+        delta=ZERO,
+        is_exit=True,
+        source=PnlSource.EXCHANGE,
+    )
+
+
+def _change(
+    position: Position,
+    world: World,
+    *,
+    cause: str,
+    holding: Holding,
+    realized: Decimal,
+    fee: Decimal,
+    flags: tuple[str, ...],
+    price: Decimal | None,
+    order_id: str,
+    trade_id: str,
+    delta: Decimal,
+    is_exit: bool,
+    source: PnlSource | None = None,
+) -> Decision:
+    """One new quantity: the event, and what follows from the state it leads to."""
+    guard = position.quantity_guard(holding.qty)
+    state = position.next_state(T.QTY_CHANGED, guard)
+    reopened = position.state in ENDED and state is S.MONITORING
+    dust = state is S.CLOSED and holding.qty != 0
+    flags += ("reopened",) if reopened else ()
+    flags += ("dust",) if dust else ()
+    unprotected = reopened and position.effective_stop is None
+    flags += ("unprotected",) if unprotected else ()
+    decision = Decision(
+        events=[
+            ev.PositionChanged(
+                position_id=position.position_id,
+                instrument=position.instrument,
+                cause=cause,
+                client_order_id=order_id,
+                trade_id=trade_id,
+                state=state,
+                qty_delta=delta,
+                price=price,
+                fee_quote=fee,
+                qty=holding.qty,
+                entry_qty=position.entry_qty
+                + (ZERO if is_exit else abs(delta) if cause != "void" else -abs(delta)),
+                exit_qty=position.exit_qty
+                + (ZERO if not is_exit else abs(delta) if cause != "void" else -abs(delta)),
+                basis_price=holding.basis,
+                basis_before=position.basis,
+                realized_delta=realized,
+                realized_pnl=position.realized_pnl + realized,
+                fees=position.fees + fee,
+                pnl_source=source or position.pnl_source,
+                stop=position.effective_stop,
+                flags=flags,
+            )
+        ]
+    )
+    _protect(position, decision, state, holding, world)
+    if state is S.CLOSED:
+        position.closed(decision, world)
+    elif reopened:
+        exits.reopened(position, decision, world, holding)
+    elif state is S.EXIT_PENDING:
+        exits.cover(position, decision, world, holding.qty)
+    elif state is S.MONITORING and position.state is S.ENTRY and position.exit_reason is not None:
+        exits.latched(position, decision, world, holding.qty)
+    return decision
+
+
+def _protect(
+    position: Position, decision: Decision, state: PositionState, holding: Holding, world: World
+) -> None:
+    """The trailing stop starts at the basis, with the first fill (X13)."""
+    if (
+        state is S.MONITORING
+        and position.trailing is not None
+        and position.watermark is None
+        and holding.basis
+    ):
+        sign = 1 if holding.qty > 0 else -1
+        decision.events.append(
+            ev.ProtectionMoved(
+                position_id=position.position_id,
+                stop=holding.basis - sign * position.trailing,
+                watermark=holding.basis,
+                event_us=world.now_us,
+            )
+        )
+
+
+def _fee_in_quote(
+    fee: Decimal, asset: str | None, price: Decimal | None, world: World, instrument: str
+) -> Decimal:
+    """A fee paid in the base asset counts at the fill's own price; other assets are quote-like."""
+    spec = world.instruments.get(instrument)
+    if spec is not None and asset == spec.base and asset != spec.quote and price is not None:
+        return fee * price
+    return fee

@@ -1,0 +1,228 @@
+"""Every event in words: one line, and further lines where it carries a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from attrs import fields
+
+from fsm import events as ev
+from fsm.money import plain
+from fsm.timestamps import SECOND_US, iso_utc
+from fsm.vocabulary import Side
+
+Said = tuple[str, list[str]]
+
+
+def said(event: ev.Event) -> Said:
+    """What happened, for a reader; an event without its own words lists its fields."""
+    words: Callable[[Any], Said] | None = _WORDS.get(type(event))
+    return words(event) if words else _plainly(event)
+
+
+def _number(value: Decimal | None) -> str:
+    return "-" if value is None else plain(value)
+
+
+def _quote(bid: Decimal | None, ask: Decimal | None) -> str:
+    return f"bid {_number(bid)}, ask {_number(ask)}"
+
+
+def _plainly(event: ev.Event) -> Said:
+    shown = []
+    for attribute in fields(type(event)):
+        value = getattr(event, attribute.name)
+        if value not in (None, "", (), {}):
+            text = plain(value) if isinstance(value, Decimal) else value
+            shown.append(f"{attribute.name} {text}")
+    return f"{type(event).__name__}: {', '.join(shown)}", []
+
+
+# ------------------------------------------------------------------------------------- signals
+
+
+def _raised(e: ev.SignalRaised) -> Said:
+    size = f"{_number(e.qty)}" if e.qty is not None else f"{_number(e.notional)} of value"
+    lines = [f"tick of {iso_utc(e.event_us)}: {_quote(e.bid, e.ask)}"]
+    lines += [f"input {name} = {value}" for name, value in e.inputs.items()]
+    protection = [
+        f"{name} {plain(value)}"
+        for name, value in (("stop", e.stop), ("target", e.take_profit), ("trailing", e.trailing))
+        if value is not None
+    ]
+    if protection:
+        lines.append(f"wished protection: {', '.join(protection)}")
+    if e.expires_in_us is not None:
+        lines.append(f"wished to end after {e.expires_in_us // SECOND_US} s")
+    return f"signal {e.signal_id} of {e.strategy}: {e.side} {size} {e.instrument}", lines
+
+
+def _decided(e: ev.SignalDecided) -> Said:
+    passed = sum(check.passed for check in e.checks)
+    width = max((len(check.rule) for check in e.checks), default=0)
+    lines = [
+        f"{'passed ' if check.passed else 'REFUSED'}  {check.rule:<{width}}  "
+        f"value {check.value}, limit {check.limit}"
+        for check in e.checks
+    ]
+    if e.approved:
+        return f"the risk door approved: {passed} of {len(e.checks)} rules passed", lines
+    return f"the risk door refused: {e.rule}", lines
+
+
+# -------------------------------------------------------------------------------------- orders
+
+
+def _intended(e: ev.OrderIntended) -> Said:
+    price = f" at {_number(e.limit_price)}" if e.limit_price is not None else ""
+    lines = []
+    if e.reserve_price is not None:
+        lines.append(f"price at the decision {plain(e.reserve_price)}")
+    if e.exit_reason is not None:
+        lines.append(f"carries out the exit: {e.exit_reason}, step {e.rung} of the ladder")
+    flags = [n for n, on in (("reduce-only", e.reduce_only), ("post-only", e.post_only)) if on]
+    if flags:
+        lines.append(", ".join(flags))
+    text = f"{e.role} order {e.client_order_id} intended: {e.side} {plain(e.qty)} {e.type}{price}"
+    return text, lines
+
+
+def _sent(e: ev.OrderSent) -> Said:
+    return f"order {e.client_order_id} sent to the venue: {e.state}", []
+
+
+def _acknowledged(e: ev.OrderAcknowledged) -> Said:
+    how = "found open at the venue" if e.found else "acknowledged by the venue"
+    name = f" as {e.venue_order_id}" if e.venue_order_id else ""
+    return f"order {e.client_order_id} {how}{name}: {e.state}", []
+
+
+def _filled(e: ev.OrderFilled) -> Said:
+    price = "without a price" if e.price is None else f"at {plain(e.price)}"
+    lines = [f"trade {e.trade_id} ({e.liquidity}, {e.status}), venue time {iso_utc(e.venue_us)}"]
+    lines.append(f"filled so far {plain(e.filled_qty)} at an average of {_number(e.avg_price)}")
+    marks = [n for n, on in (("late", e.late), ("more than ordered", e.overfill)) if on]
+    if e.provenance != "exchange":
+        marks.append(f"provenance {e.provenance}")
+    if marks:
+        lines.append(", ".join(marks))
+    fee = f"fee {plain(e.fee)} {e.fee_asset or ''}".rstrip()
+    text = f"order {e.client_order_id} filled: {e.side} {plain(e.qty)} {price}, {fee}: {e.state}"
+    return text, lines
+
+
+def _settled(e: ev.OrderFillSettled) -> Said:
+    text = f"trade {e.trade_id} of order {e.client_order_id} is final"
+    return text, [f"realized {_number(e.realized_pnl)}, fee {_number(e.fee)} by the venue"]
+
+
+def _voided(e: ev.OrderFillVoided) -> Said:
+    what = f"{e.side} {plain(e.qty)} at {_number(e.price)}"
+    return f"trade {e.trade_id} of order {e.client_order_id} was taken back: {what}", []
+
+
+def _order_moved(e: ev.OrderMoved) -> Said:
+    why = f" ({e.reason})" if e.reason else ""
+    who = f", by {e.who}" if e.who else ""
+    return f"order {e.client_order_id}: {e.trigger} -> {e.state}{why}{who}", []
+
+
+# ----------------------------------------------------------------------------------- positions
+
+
+def _opened(e: ev.PositionOpened) -> Said:
+    side = "long" if e.side is Side.BUY else "short"
+    expiry = "never" if e.expires_at_us is None else iso_utc(e.expires_at_us)
+    lines = [
+        f"stop {_number(e.stop)}, target {_number(e.take_profit)}, "
+        f"trailing {_number(e.trailing)}, ends {expiry}",
+    ]
+    if e.leverage != 1:
+        lines.append(f"leverage {plain(e.leverage)} (margin only, PnL is without it)")
+    if e.inventory:
+        lines.append("the inventory that a strategy's quotes book into")
+    return f"position {e.position_id} opened: {side} {e.instrument}", lines
+
+
+def _changed(e: ev.PositionChanged) -> Said:
+    lines = [
+        f"basis {_number(e.basis_before)} -> {_number(e.basis_price)}, stop {_number(e.stop)}",
+        f"realized {plain(e.realized_delta)}, sum {plain(e.realized_pnl)}; "
+        f"fee {plain(e.fee_quote)}, sum {plain(e.fees)}",
+    ]
+    if e.flags:
+        lines.append(f"flags: {', '.join(e.flags)}")
+    delta = f"{'+' if e.qty_delta > 0 else ''}{plain(e.qty_delta)}"
+    text = f"position {e.position_id} {delta} by {e.cause}, now {plain(e.qty)}: {e.state}"
+    return text, lines
+
+
+def _position_moved(e: ev.PositionMoved) -> Said:
+    why = f" ({e.reason})" if e.reason else ""
+    lines = [f"flags: {', '.join(e.flags)}"] if e.flags else []
+    return f"position {e.position_id}: {e.trigger} -> {e.state}{why}", lines
+
+
+def _exit(e: ev.ExitDecided) -> Said:
+    lines = [f"quote of {iso_utc(e.event_us)}: {_quote(e.bid, e.ask)}"]
+    if e.threshold is not None:
+        lines.append(f"level that was crossed: {plain(e.threshold)}")
+    if e.rung:
+        lines.append(f"step {e.rung} of the ladder")
+    if e.note:
+        lines.append(e.note)
+    return f"position {e.position_id}: {e.trigger} because of {e.reason} -> {e.state}", lines
+
+
+def _protection(e: ev.ProtectionMoved) -> Said:
+    text = f"position {e.position_id}: trailing stop at {plain(e.stop)}"
+    return text, [f"drawn from {plain(e.watermark)}, seen {iso_utc(e.event_us)}"]
+
+
+# ------------------------------------------------------------------------------------ the rest
+
+
+def _account(e: ev.AccountSnapshotTaken) -> Said:
+    realized, fees = plain(e.realized_pnl), plain(e.fees_paid)
+    text = f"account published ({e.reason}): capital {plain(e.capital)}"
+    return text, [f"source {e.capital_source}, realized {realized}, fees paid {fees}"]
+
+
+def _anomaly(e: ev.AnomalyRecorded) -> Said:
+    return f"anomaly {e.kind}: {e.seen}; done: {e.done}", []
+
+
+def _mode(e: ev.ModeMoved) -> Said:
+    why = ", ".join(part for part in (e.source, e.condition, e.reason) if part)
+    return f"mode: {e.trigger} -> {e.state}" + (f" ({why})" if why else ""), []
+
+
+def _session(e: ev.SessionStarted) -> Said:
+    kind = "recovery" if e.recovery else "fresh"
+    lines = [f"instruments {', '.join(spec.name for spec in e.instruments) or '-'}"]
+    lines.append(f"strategies {', '.join(e.strategies) or '-'}")
+    return f"session {e.session_id} started: {e.mode} at {e.venue}, {kind}", lines
+
+
+_WORDS: dict[type, Callable[[Any], Said]] = {
+    ev.SignalRaised: _raised,
+    ev.SignalDecided: _decided,
+    ev.OrderIntended: _intended,
+    ev.OrderSent: _sent,
+    ev.OrderAcknowledged: _acknowledged,
+    ev.OrderFilled: _filled,
+    ev.OrderFillSettled: _settled,
+    ev.OrderFillVoided: _voided,
+    ev.OrderMoved: _order_moved,
+    ev.PositionOpened: _opened,
+    ev.PositionChanged: _changed,
+    ev.PositionMoved: _position_moved,
+    ev.ExitDecided: _exit,
+    ev.ProtectionMoved: _protection,
+    ev.AccountSnapshotTaken: _account,
+    ev.AnomalyRecorded: _anomaly,
+    ev.ModeMoved: _mode,
+    ev.SessionStarted: _session,
+}

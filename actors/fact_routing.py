@@ -1,0 +1,129 @@
+"""Whose fact is it? By the client's id, then by the venue's id, then by state, and counted.
+
+A fact that matches nothing changes nothing: it is recorded as unresolved, kept for a while, and
+tried again at each acknowledgement, because a venue may tell of a fill before it tells the id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from actors import messages as msg
+from actors.effects import SetTimer
+from actors.entities.order import Order
+from actors.registry import Books
+from actors.runtime.actor import Decision
+from fsm import events as ev
+from fsm import facts
+from fsm.order import TERMINAL
+
+_WAITING_MAX = 1_000
+
+
+class FactRouter:
+    """Finds the order of a fact, or keeps the fact."""
+
+    def __init__(self, books: Books) -> None:
+        self.books = books
+        self.waiting: list[tuple[int, Any]] = []
+        self._known: dict[str, None] = {}
+
+    def find(self, fact: Any) -> tuple[Order | None, Decision]:
+        """The fact's order, or what to record when there is none."""
+        order_id = fact.client_order_id
+        venue_id = getattr(fact, "venue_order_id", None)
+        if order_id is None and venue_id is not None:
+            order_id = self.books.client_order_id(venue_id)
+        if order_id is not None:
+            order = self.books.order(order_id)
+            if order is not None:
+                return order, Decision()
+        if order_id is None and venue_id is None and isinstance(fact, facts.OrderFill):
+            order = self._by_state(fact)
+            if order is not None:
+                return order, Decision()
+        return None, self._keep(fact, order_id or venue_id)
+
+    def _by_state(self, fact: facts.OrderFill) -> Order | None:
+        """The only live order on that instrument and side; two candidates are none (P04)."""
+        candidates = [
+            order
+            for order in self.books.world.orders.values()
+            if order.state not in TERMINAL
+            and order.instrument == fact.instrument
+            and (fact.side is None or order.side is fact.side)
+        ]
+        if len(candidates) != 1:
+            return None
+        counters = self.books.counters
+        counters["fills_routed_by_state_total"] = counters.get("fills_routed_by_state_total", 0) + 1
+        return candidates[0]
+
+    def _keep(self, fact: Any, order_id: str | None) -> Decision:
+        """Record the fact once; keep it for another try when it names an order."""
+        now_us, rules = self.books.world.now_us, self.books.world.rules
+        text = repr(fact)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        decision = Decision()
+        if digest not in self._known:
+            self._known[digest] = None
+            if len(self._known) > _WAITING_MAX:
+                del self._known[next(iter(self._known))]
+            self.books.counters["unresolved_facts"] = (
+                self.books.counters.get("unresolved_facts", 0) + 1
+            )
+            decision.events.append(
+                ev.FactUnresolved(
+                    fact=type(fact).__name__,
+                    payload=text,
+                    reason=f"no order {order_id}"
+                    if order_id
+                    else "no order id, and no single order that fits",
+                )
+            )
+        known = any(waiting == fact for _, waiting in self.waiting)
+        if order_id is not None and not known and len(self.waiting) < _WAITING_MAX:
+            self.waiting.append((now_us + rules.unresolved_retry_us, fact))
+            decision.effects.append(
+                SetTimer("unresolved", rules.unresolved_retry_us, msg.RetryUnresolved())
+            )
+        return decision
+
+    def take_waiting(self) -> list[Any]:
+        """The facts that are still worth another try; they are kept again if it fails."""
+        now_us = self.books.world.now_us
+        waiting, self.waiting = self.waiting, []
+        fresh = [(deadline, fact) for deadline, fact in waiting if deadline > now_us]
+        self.waiting = []
+        for _, fact in fresh:
+            self._known[hashlib.sha256(repr(fact).encode()).hexdigest()] = None
+        return [fact for _, fact in fresh]
+
+    def funding(self, fact: facts.FundingPaid) -> Decision:
+        """Book a funding payment exactly once (X11); an unknown instrument is unresolved (X27)."""
+        spec = self.books.world.instruments.get(fact.instrument)
+        if spec is None:
+            return self._keep_funding(fact)
+        identity = fact.funding_id or f"{fact.venue_us}"
+        key = f"{self.books.world.session.venue}|main|{fact.instrument}|funding|{identity}"
+        reader = self.books.reader
+        if key in self._known or (reader is not None and reader.has_dedup_key(key)):
+            return Decision.ignore("duplicate: this funding is booked")
+        self._known[key] = None
+        event = ev.FundingBooked(
+            instrument=fact.instrument, asset=spec.quote, amount=fact.amount, funding_id=identity
+        )
+        return Decision(events=[event], dedup_keys=[key])
+
+    def _keep_funding(self, fact: facts.FundingPaid) -> Decision:
+        self.books.counters["unresolved_facts"] = self.books.counters.get("unresolved_facts", 0) + 1
+        return Decision(
+            events=[
+                ev.FactUnresolved(
+                    fact="FundingPaid",
+                    payload=repr(fact),
+                    reason=f"no instrument {fact.instrument}",
+                )
+            ]
+        )

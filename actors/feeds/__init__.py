@@ -1,0 +1,1 @@
+"""Sources of market data: the synthetic market, recorded captures and CSV files."""

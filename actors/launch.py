@@ -1,0 +1,343 @@
+"""From the command's arguments to a running session: what is put together for which kind of run.
+
+Real time (synthetic market, or a file at its own pace) is the service; a file at full speed is the
+replay in simulated time. Both end in a summary and an exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import trio
+from attrs import define, evolve, field
+
+from actors.config import Config, ConfigError
+from actors.engine import Engine, EngineSettings
+from actors.feeds.files import MarketFile, MarketFileError, derive_instruments, open_market_file
+from actors.feeds.synthetic import SyntheticMarket
+from actors.lock import DatabaseLock
+from actors.replay import Replay
+from actors.runtime.clock import Clock, SimulatedClock, SystemClock
+from actors.runtime.supervision import Intensity
+from actors.service import Service, ServiceOptions
+from actors.settings import (
+    instruments_of,
+    opening_balances,
+    rules_from,
+    sim_settings,
+    strategies_of,
+    tradable,
+    truth_path,
+)
+from actors.summary import Summary, summarise
+from actors.venues.realtime import InProcessVenue
+from actors.venues.sim import SimVenue, VenueTruth
+from actors.venues.socket_client import SocketVenue
+from fsm.instrument import Instrument
+from fsm.market import MarketData
+from fsm.timestamps import SECOND_US
+from fsm.vocabulary import TradingMode
+from storage.journal import JournalDamaged
+from storage.schema import SchemaTooNew
+
+_ANSWER_MARGIN_US = SECOND_US
+
+
+class LaunchError(Exception):
+    """A run that cannot begin: one line, and its exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class AlreadyRunning(LaunchError):
+    """Another process writes to the database; this one may only observe."""
+
+    def __init__(self, holder: Mapping[str, Any]) -> None:
+        self.holder = holder
+        super().__init__(f"process {holder.get('pid', '?')} runs on this database", 0)
+
+
+@define(slots=True, kw_only=True)
+class Launch:
+    """One run as asked for on the command line."""
+
+    config: Config
+    database: Path
+    data: Path | None = None
+    speed: str = "1"
+    strict: bool = False
+    duration_s: float | None = None
+    accept_divergence: bool = False
+    on_status: Callable[[Engine, str], None] = lambda engine, note: None
+    on_progress: Callable[[Engine, int], None] = lambda engine, rows: None
+    interrupted: bool = False
+    _lock: DatabaseLock | None = field(default=None, init=False)
+
+    # -------------------------------------------------------------------------------- the parts
+
+    def lock(self) -> None:
+        """Be the only writer. Raises AlreadyRunning, LaunchError."""
+        lock = DatabaseLock(self.database)
+        try:
+            taken = lock.acquire({"database": str(self.database)})
+        except OSError as problem:
+            reason = os.strerror(problem.errno) if problem.errno else str(problem)
+            raise LaunchError(
+                f"{self.database}: cannot be written here ({reason}); name another place with --db",
+                4,
+            ) from problem
+        if not taken:
+            raise AlreadyRunning(lock.holder() or {})
+        self._lock = lock
+
+    def unlock(self) -> None:
+        """Let others write."""
+        if self._lock is not None:
+            self._lock.release()
+
+    def market_file(self) -> MarketFile | None:
+        """The data file with the instruments that it is matched to. Raises LaunchError."""
+        if self.data is None:
+            return None
+        try:
+            if self.config.instruments:
+                specs: tuple[Instrument, ...] = instruments_of(self.config)
+            else:
+                specs = tuple(tradable(spec) for spec in derive_instruments(self.data))
+            gap_us = round(self.config.feed.gap_s * SECOND_US)
+            return open_market_file(self.data, specs, strict=self.strict, gap_us=gap_us)
+        except MarketFileError as problem:
+            raise LaunchError(str(problem), 4 if not self.data.is_file() else 2) from problem
+
+    def engine(
+        self, specs: tuple[Instrument, ...], clock: Clock, gateway: Any, *, simulated: bool
+    ) -> Engine:
+        """The engine on this database. Raises LaunchError with the contract's codes."""
+        config = self.config
+        rules = rules_from(config)
+        if not config.venue.socket:
+            # The simulated venue states how late a request can arrive; the key is for others.
+            longest = config.venue.latency_ms + config.venue.latency_jitter_ms
+            rules = evolve(rules, max_in_flight_us=longest * 1_000 + _ANSWER_MARGIN_US)
+        settings = EngineSettings(
+            database=self.database,
+            mode=TradingMode.BACKTEST if config.engine.mode == "backtest" else TradingMode.PAPER,
+            rules=rules,
+            instruments=specs,
+            strategies=strategies_of(config, specs),
+            seed=config.engine.seed if simulated else None,
+            holder="replay" if simulated else f"pid {os.getpid()}",
+            accept_divergence=self.accept_divergence,
+            control_max=config.lanes.control_max,
+            facts_max=config.lanes.facts_max,
+            market_max=config.lanes.market_max,
+            messages_max=config.engine.turn_messages_max,
+            in_flight_max=config.engine.turns_in_flight_max,
+            ballast_bytes=config.journal.ballast_mb * 1024 * 1024,
+            head_interval_s=config.journal.head_interval_s,
+            projection_batch_max=config.journal.projection_batch_max,
+        )
+        try:
+            return Engine(settings, clock, gateway)
+        except (SchemaTooNew, JournalDamaged) as problem:
+            raise LaunchError(str(problem), 3) from problem
+        except (sqlite3.Error, OSError) as problem:
+            raise LaunchError(
+                f"{self.database}: cannot be opened ({problem}); name another place with --db, or "
+                "run `holdfast doctor`",
+                4,
+            ) from problem
+
+    def sim_venue(self, specs: tuple[Instrument, ...]) -> SimVenue:
+        """The simulated venue with its own record beside the database."""
+        config, path = self.config, truth_path(self.config, self.database)
+        try:
+            truth = VenueTruth(path)
+        except (sqlite3.Error, OSError) as problem:
+            raise LaunchError(
+                f"{path}: the venue's record cannot be opened ({problem})", 4
+            ) from problem
+        rng = random.Random(f"{config.engine.seed}/venue")
+        return SimVenue(specs, opening_balances(config, specs), sim_settings(config), rng, truth)
+
+    # ------------------------------------------------------------------------------- the kinds
+
+    def run(self) -> Summary:
+        """Run to the end. Raises LaunchError, AlreadyRunning, ConfigError."""
+        if self.config.engine.mode in ("live", "dry-run"):
+            raise LaunchError(
+                f"mode {self.config.engine.mode} comes with a later version; this one trades on "
+                "paper only",
+                2,
+            )
+        if self.speed != "max" and self.speed_factor() <= 0:
+            raise LaunchError(f"--speed {self.speed}: a number above zero, or max", 2)
+        source = self.market_file()
+        self.lock()
+        try:
+            if source is not None and self.speed == "max":
+                return self._replay(source)
+            return self._serve(source)
+        finally:
+            self.unlock()
+
+    def speed_factor(self) -> float:
+        """How much faster than its own time a file is played; 0 when it is no number."""
+        try:
+            return float(self.speed)
+        except ValueError:
+            return 0.0
+
+    def _replay(self, source: MarketFile) -> Summary:
+        rows = iter(_checked(source, self.data))
+        first = next(rows, None)
+        if first is None:
+            raise LaunchError(f"{self.data}: no row that can be used; {source.report.summary()}", 2)
+        clock = SimulatedClock(first.event_us)
+        venue = self.sim_venue(source.instruments)
+        engine = self.engine(source.instruments, clock, venue, simulated=True)
+        resume_us = 0 if engine.books.last_session_clean else engine.world.now_us
+        if resume_us > first.event_us:
+            clock.move_to(resume_us)
+        replay = Replay(
+            engine,
+            clock,
+            venue,
+            _chained(first, rows),
+            resume_after_us=resume_us,
+            gap_us=round(self.config.feed.gap_s * SECOND_US),
+            shutdown_deadline_us=round(self.config.engine.shutdown_deadline_s * SECOND_US),
+            duration_us=None if self.duration_s is None else round(self.duration_s * SECOND_US),
+            on_progress=lambda count: self.on_progress(engine, count),
+        )
+        try:
+            trio.run(_with_signals, replay)
+            self.interrupted = replay.cut_short
+            return self._summary(engine, replay.halt_reason, _feed_report(source))
+        finally:
+            _close(engine)
+            venue.close()
+
+    def _serve(self, source: MarketFile | None) -> Summary:
+        config = self.config
+        specs = source.instruments if source is not None else instruments_of(config)
+        clock = SystemClock()
+        local = None if config.venue.socket else self.sim_venue(specs)
+        venue: InProcessVenue | SocketVenue = (
+            InProcessVenue(local, clock.now_us)
+            if local is not None
+            else SocketVenue(Path(config.venue.socket))
+        )
+        engine = self.engine(specs, clock, venue, simulated=False)
+        options = ServiceOptions(
+            market=self._market(source, specs, engine, clock),
+            duration_s=self.duration_s,
+            shutdown_deadline_s=config.engine.shutdown_deadline_s,
+            turn_slow_s=config.engine.turn_slow_s,
+            gap_us=round(config.feed.gap_s * SECOND_US),
+            intensity=Intensity(
+                restarts_max=config.supervision.restarts_max,
+                window_s=config.supervision.restart_window_s,
+                backoff_initial_s=config.supervision.backoff_initial_s,
+                backoff_max_s=config.supervision.backoff_max_s,
+            ),
+            on_status=self.on_status,
+        )
+
+        async def serve() -> Service:
+            service = Service(engine, venue, options)
+            await service.run()
+            return service
+
+        try:
+            service = trio.run(serve)
+            self.interrupted = service.interrupted
+            report = None if source is None else _feed_report(source)
+            return self._summary(engine, service.halt_reason, report)
+        finally:
+            _close(engine)
+            if local is not None:
+                local.close()
+
+    def _market(
+        self, source: MarketFile | None, specs: tuple[Instrument, ...], engine: Engine, clock: Clock
+    ) -> Iterator[MarketData]:
+        """Market data in the clock's own time: the synthetic market, or a file moved to now."""
+        if source is None:
+            rng = random.Random(f"{self.config.engine.seed}/market/{engine.writer.head.seq}")
+            return iter(SyntheticMarket(specs, rng, clock.now_us()))
+        return _moved_to_now(_checked(source, self.data), clock, self.speed_factor())
+
+    def _summary(self, engine: Engine, reason: str, feed: dict[str, Any] | None) -> Summary:
+        if engine.writer.failed is None:
+            engine.writer.project_all()
+        return summarise(engine, reason, feed)
+
+
+def _checked(source: MarketFile, path: Path | None) -> Iterator[MarketData]:
+    try:
+        yield from source
+    except MarketFileError as problem:
+        raise LaunchError(str(problem), 2) from problem
+
+
+def _chained(first: MarketData, rest: Iterator[MarketData]) -> Iterator[MarketData]:
+    yield first
+    yield from rest
+
+
+def _moved_to_now(rows: Iterator[MarketData], clock: Clock, factor: float) -> Iterator[MarketData]:
+    """Recorded rows with their times moved to now and their distances divided by the speed."""
+    start_us, first_us = clock.now_us(), None
+    for row in rows:
+        if first_us is None:
+            first_us = row.event_us
+        due_us = start_us + round((row.event_us - first_us) / factor)
+        yield evolve(row, event_us=due_us, recv_us=due_us)
+
+
+def _feed_report(source: MarketFile) -> dict[str, Any]:
+    report = source.report
+    return {
+        "format": report.format,
+        "rows": report.rows,
+        "quotes": report.quotes,
+        "trades": report.trades,
+        "other": sum(report.other.values()),
+        "bad_rows": report.bad_rows,
+        "out_of_order": report.out_of_order,
+        "duplicates": report.duplicates,
+        "unmatched": report.unmatched,
+        "gaps": report.gaps,
+        "truncated": report.truncated,
+        "truncated_message": report.truncated_message,
+        "problems": report.problems,
+    }
+
+
+async def _with_signals(replay: Replay) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(replay.watch_signals, nursery.cancel_scope)
+        await replay.run()
+        nursery.cancel_scope.cancel()
+
+
+def _close(engine: Engine) -> None:
+    """Close the files; a database that fails now was reported already."""
+    try:
+        engine.close()
+    except (sqlite3.Error, OSError) as problem:
+        if engine.writer.failed is None:
+            raise LaunchError(
+                f"{engine.settings.database}: not closed cleanly: {problem}", 6
+            ) from problem
+
+
+__all__ = ["AlreadyRunning", "ConfigError", "Launch", "LaunchError"]

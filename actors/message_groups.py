@@ -1,0 +1,101 @@
+"""Which messages go to which kind of actor, and how one is kept in the journal and read back."""
+
+from __future__ import annotations
+
+import msgspec
+from loguru import logger
+
+from actors import messages as msg
+from fsm import events as ev
+from fsm import facts
+from storage.codec import encode
+
+ORDER_MESSAGES = (
+    msg.SentOut,
+    msg.NeverSent,
+    msg.SubmitTimedOut,
+    msg.CancelTimedOut,
+    msg.CancelOrder,
+    msg.FoundOpen,
+    msg.Disappeared,
+    msg.NeverArrived,
+    msg.HoldOrder,
+)
+POSITION_MESSAGES = (
+    msg.FillForPosition,
+    msg.VoidForPosition,
+    msg.SettlementForPosition,
+    msg.OrderEnded,
+    msg.EntriesCancelled,
+    msg.ExitCheck,
+    msg.ExpiryDue,
+    msg.PriceCrossed,
+    msg.RequestExit,
+    msg.PlaceExit,
+)
+MODE_MESSAGES = (
+    msg.Degrade,
+    msg.Recover,
+    msg.Halt,
+    msg.Resume,
+    msg.SetControl,
+    msg.StopSession,
+    msg.BooksMatch,
+    msg.Divergence,
+)
+ORDER_FACTS = (
+    facts.OrderAccepted,
+    facts.OrderRejected,
+    facts.OrderFill,
+    facts.OrderCanceled,
+    facts.OrderExpired,
+    facts.CancelRefused,
+    facts.FillSettled,
+    facts.FillVoided,
+    facts.OutcomeUnknown,
+    facts.CancelUnanswered,
+)
+COMMANDS = (
+    msg.CancelOrder,
+    msg.PlaceOrder,
+    msg.PlaceExit,
+    msg.RequestExit,
+    msg.Resume,
+    msg.SetControl,
+    msg.StopSession,
+    msg.Degrade,
+    msg.Recover,
+    msg.Halt,
+)
+ANSWERS = (
+    facts.OrderAnswer,
+    facts.OpenOrdersAnswer,
+    facts.FillsAnswer,
+    facts.BalancesAnswer,
+    facts.PositionsAnswer,
+)
+REPLAYABLE: dict[str, type] = {
+    cls.__name__: cls
+    for cls in (*ORDER_MESSAGES, *POSITION_MESSAGES, *ORDER_FACTS, msg.SignalForDoor)
+}
+
+
+def raw(message: object) -> str:
+    """A message as journal text; its repr where it cannot be encoded."""
+    try:
+        return encode(message).decode()
+    except (TypeError, ValueError):
+        return repr(message)
+
+
+def cooked(event: ev.MessageUnprocessed) -> object | None:
+    """The message of an `unprocessed` event, or None when it cannot be read back."""
+    cls = REPLAYABLE.get(event.message)
+    if cls is None:
+        return None
+    try:
+        message: object = msgspec.json.decode(event.payload, type=cls)
+    except msgspec.MsgspecError:
+        logger.error("UNPROCESSED_UNREADABLE type={} actor={}", event.message, event.actor)
+        return None
+    return message

@@ -1,0 +1,242 @@
+"""The fold: events into entities, at run time and at a restart by the same code (L7).
+
+Also passivation: what has ended leaves memory once that is durable, and is folded back from its
+stream when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from actors.entities.door import Door
+from actors.entities.mode import Mode
+from actors.entities.order import Order, created
+from actors.entities.position import Position, opened
+from actors.markets import Markets
+from actors.reconciler import Reconciler
+from actors.world import Session, World
+from fsm import events as ev
+from fsm.events import Recorded
+from fsm.order import TERMINAL
+from storage.journal import JournalReader
+
+_MONEY = (
+    ev.OrderFilled,
+    ev.OrderFillVoided,
+    ev.PositionChanged,
+    ev.CapitalRecorded,
+    ev.FundingBooked,
+)
+
+
+class Books:
+    """Every entity of the system, kept up to date by `apply`."""
+
+    def __init__(self, world: World, reader: JournalReader | None) -> None:
+        self.world, self.reader = world, reader
+        self.mode, self.door, self.reconciler = Mode(), Door(), Reconciler()
+        self.markets = Markets(world)
+        self.unprocessed: dict[str, list[ev.MessageUnprocessed]] = {}
+        self.counters: dict[str, int] = {}
+        self.last_session_clean = True
+        self.folding = False
+        self._venue_ids: dict[str, str] = {}
+        world.find_by_venue_id = self.client_order_id
+        world.order_exists = self.order_exists
+
+    # ------------------------------------------------------------------------------------- fold
+
+    def fold(self, recorded: Recorded) -> None:
+        """One event of the journal at a start: applied, and forgotten again where it ended."""
+        self.world.now_us = recorded.at_us
+        self.apply(recorded.event, recorded.seq, recorded.at_us)
+        event = recorded.event
+        order_id = getattr(event, "client_order_id", None)
+        if order_id is not None:
+            self.passivate_order(order_id)
+        position_id = getattr(event, "position_id", None)
+        if position_id is not None:
+            self.passivate_position(position_id)
+
+    def apply(self, event: ev.Event, seq: int, at_us: int) -> None:
+        """Apply one event to every entity that it concerns."""
+        self.world.seq = seq
+        kind = type(event)
+        handler = _APPLY.get(kind)
+        if handler is not None:
+            handler(self, event, at_us)
+        if kind in _MONEY:
+            self.world.money_version += 1
+        self.world.ledger.apply(event, seq)
+
+    def _intended(self, event: ev.OrderIntended, at_us: int) -> None:
+        self.world.orders[event.client_order_id] = created(event, at_us)
+        self._to_position(event, event.position_id)
+        self.door.evolve(event, at_us, self._net())
+
+    def _order_event(self, event: Any, at_us: int) -> None:
+        order = self.order(event.client_order_id)
+        if order is not None:
+            order.evolve(event)
+        self._to_position(event, getattr(event, "position_id", None))
+
+    def _acknowledged(self, event: ev.OrderAcknowledged, at_us: int) -> None:
+        self._order_event(event, at_us)
+        if event.venue_order_id is not None:
+            self._venue_ids[event.venue_order_id] = event.client_order_id
+
+    def _to_position(self, event: Any, position_id: str | None) -> None:
+        if position_id is not None:
+            position = self.world.positions.get(position_id)
+            if position is not None:
+                position.evolve(event)
+
+    def _position_opened(self, event: ev.PositionOpened, at_us: int) -> None:
+        self.world.positions[event.position_id] = opened(event)
+        self.world.by_instrument.setdefault(event.instrument, {})[event.position_id] = None
+        self.markets.changed(event.instrument)
+
+    def _position_event(self, event: Any, at_us: int) -> None:
+        position = self.position(event.position_id)
+        if position is not None:
+            position.evolve(event)
+            self.markets.changed(position.instrument)
+
+    def _mode_event(self, event: Any, at_us: int) -> None:
+        self.mode.evolve(event, at_us)
+        self.world.mode, self.world.control = self.mode.state, self.mode.control
+
+    def _session_started(self, event: ev.SessionStarted, at_us: int) -> None:
+        self._mode_event(event, at_us)
+        self.world.session = Session(
+            event.session_id, event.mode, event.venue, event.holder, event.started_at_us
+        )
+        self.world.instruments = {spec.name: spec for spec in event.instruments}
+        self.last_session_clean = False
+
+    def _session_ended(self, event: ev.SessionEnded, at_us: int) -> None:
+        self.last_session_clean = event.clean
+
+    def _decided(self, event: ev.SignalDecided, at_us: int) -> None:
+        self.door.evolve(event, at_us, self._net())
+
+    def _reconciled(self, event: Any, at_us: int) -> None:
+        self.reconciler.evolve(event)
+
+    def _unprocessed(self, event: ev.MessageUnprocessed, at_us: int) -> None:
+        self.unprocessed.setdefault(event.actor, []).append(event)
+
+    def _restored(self, event: ev.ActorRestored, at_us: int) -> None:
+        self.unprocessed.pop(event.actor, None)
+
+    def _gap(self, event: ev.FeedGapRecorded, at_us: int) -> None:
+        self.markets.view(event.instrument).gaps += 1
+
+    def _net(self) -> Any:
+        return self.world.ledger.realized_pnl - self.world.ledger.fees_paid
+
+    # ------------------------------------------------------------------------------ passivation
+
+    def passivate_order(self, client_order_id: str) -> None:
+        """Forget a terminal order; its stream keeps it."""
+        order = self.world.orders.get(client_order_id)
+        if order is not None and order.state in TERMINAL:
+            del self.world.orders[client_order_id]
+            if order.venue_order_id is not None:
+                self._venue_ids.pop(order.venue_order_id, None)
+
+    def passivate_position(self, position_id: str) -> None:
+        """Forget an ended position that no order may change any more."""
+        position = self.world.positions.get(position_id)
+        if position is not None and not position.is_open and not position.live:
+            del self.world.positions[position_id]
+            self.world.by_instrument.get(position.instrument, {}).pop(position_id, None)
+            self.markets.changed(position.instrument)
+
+    def order(self, client_order_id: str) -> Order | None:
+        """The order, from memory or folded back from the journal; None when there is none."""
+        order = self.world.orders.get(client_order_id)
+        if order is None and self.reader is not None:
+            order = self.refold_order(client_order_id)
+        return order
+
+    def refold_order(self, client_order_id: str) -> Order | None:
+        """Fold an order anew from its stream and put it into memory."""
+        assert self.reader is not None
+        order: Order | None = None
+        for recorded in self.reader.events(stream=f"order/{client_order_id}"):
+            if isinstance(recorded.event, ev.OrderIntended):
+                order = created(recorded.event, recorded.at_us)
+            elif order is not None:
+                order.evolve(recorded.event)
+        if order is not None:
+            self.world.orders[client_order_id] = order
+        return order
+
+    def position(self, position_id: str) -> Position | None:
+        """The position, from memory or folded back from the journal; None when there is none."""
+        position = self.world.positions.get(position_id)
+        if position is None and self.reader is not None:
+            position = self.refold_position(position_id)
+        return position
+
+    def refold_position(self, position_id: str) -> Position | None:
+        """Fold a position anew from its stream, and its live orders from memory."""
+        assert self.reader is not None
+        position: Position | None = None
+        for recorded in self.reader.events(stream=f"position/{position_id}"):
+            if isinstance(recorded.event, ev.PositionOpened):
+                position = opened(recorded.event)
+            elif position is not None:
+                position.evolve(recorded.event)
+        if position is None:
+            return None
+        for order in self.world.live_orders():
+            if order.position_id == position_id:
+                position.adopt(order)
+        self.world.positions[position_id] = position
+        self.world.by_instrument.setdefault(position.instrument, {})[position_id] = None
+        self.markets.changed(position.instrument)
+        return position
+
+    def order_exists(self, client_order_id: str) -> bool:
+        """Whether an intent with this id was ever journaled."""
+        return self.order(client_order_id) is not None
+
+    def client_order_id(self, venue_order_id: str) -> str | None:
+        """Our id for a venue's id, from memory or from the identity index."""
+        found = self._venue_ids.get(venue_order_id)
+        if found is None and self.reader is not None:
+            found = self.reader.client_order_id(venue_order_id)
+        return found
+
+    def learn_identity(self, venue_order_id: str, client_order_id: str) -> None:
+        """Remember an identity whose event is on its way to the journal."""
+        self._venue_ids[venue_order_id] = client_order_id
+
+
+_APPLY: dict[type, Callable[..., None]] = {
+    ev.OrderIntended: Books._intended,
+    ev.OrderSent: Books._order_event,
+    ev.OrderAcknowledged: Books._acknowledged,
+    ev.OrderFilled: Books._order_event,
+    ev.OrderFillSettled: Books._order_event,
+    ev.OrderFillVoided: Books._order_event,
+    ev.OrderMoved: Books._order_event,
+    ev.PositionOpened: Books._position_opened,
+    ev.PositionChanged: Books._position_event,
+    ev.PositionMoved: Books._position_event,
+    ev.ExitDecided: Books._position_event,
+    ev.ProtectionMoved: Books._position_event,
+    ev.ModeMoved: Books._mode_event,
+    ev.ControlMoved: Books._mode_event,
+    ev.SessionStarted: Books._session_started,
+    ev.SessionEnded: Books._session_ended,
+    ev.SignalDecided: Books._decided,
+    ev.WatermarkMoved: Books._reconciled,
+    ev.BooksCompared: Books._reconciled,
+    ev.MessageUnprocessed: Books._unprocessed,
+    ev.ActorRestored: Books._restored,
+    ev.FeedGapRecorded: Books._gap,
+}

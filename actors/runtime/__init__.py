@@ -1,0 +1,1 @@
+"""Turns, lanes, timers, supervision: how messages reach actors. Knows nothing of trading."""

@@ -1,0 +1,133 @@
+"""The inbox: bounded lanes in falling priority, each with statistics and a stated limit (L9).
+
+local > control > facts > market. A full control lane refuses, a full fact lane makes its source
+wait (venue facts are never dropped: the socket reader pauses), a full market lane sheds the new
+data and counts it, so that the loss can be recorded as a gap.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import trio
+from attrs import define, field, frozen
+
+
+class LaneFull(Exception):
+    """A lane is at its limit; the message names the lane and the limit."""
+
+
+@frozen(slots=True)
+class LaneStatistics:
+    """A lane's counters since the start."""
+
+    name: str
+    limit: int
+    waiting: int
+    accepted: int
+    shed: int
+    waiting_max: int
+
+
+@define(slots=True)
+class Lane:
+    """One bounded queue. `shed` counts what a full lane refused."""
+
+    name: str
+    limit: int
+    accepted: int = 0
+    shed: int = 0
+    waiting_max: int = 0
+    _queue: deque[object] = field(factory=deque)
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next offer would be refused."""
+        return len(self._queue) >= self.limit
+
+    def offer(self, message: object) -> bool:
+        """Append; False (and counted) when the lane is full."""
+        queue = self._queue
+        if len(queue) >= self.limit:
+            self.shed += 1
+            return False
+        queue.append(message)
+        self.accepted += 1
+        if len(queue) > self.waiting_max:
+            self.waiting_max = len(queue)
+        return True
+
+    def take(self) -> object:
+        """The oldest message."""
+        return self._queue.popleft()
+
+    def statistics(self) -> LaneStatistics:
+        """Counters as of now."""
+        return LaneStatistics(
+            self.name, self.limit, len(self._queue), self.accepted, self.shed, self.waiting_max
+        )
+
+
+class Inbox:
+    """All lanes of one dispatcher, and the bell that wakes it."""
+
+    def __init__(self, *, control_max: int, facts_max: int, market_max: int) -> None:
+        self.local = Lane("local", facts_max + market_max)
+        self.control = Lane("control", control_max)
+        self.facts = Lane("facts", facts_max)
+        self.market = Lane("market", market_max)
+        self.on_arrival: Callable[[], None] = lambda: None
+        self._room_for_facts = trio.Event()
+
+    def tell_local(self, message: object) -> None:
+        """A message of the engine to itself, ahead of everything else."""
+        if not self.local.offer(message):
+            raise LaneFull(f"lane local is full ({self.local.limit})")
+        self.on_arrival()
+
+    def command(self, message: object) -> None:
+        """An operator's or scenario's command. Raises LaneFull."""
+        if not self.control.offer(message):
+            raise LaneFull(f"lane control is full ({self.control.limit}): try again")
+        self.on_arrival()
+
+    def fact_nowait(self, message: object) -> bool:
+        """A venue fact when the caller cannot wait; False when there is no room (not shed)."""
+        if self.facts.is_full:
+            return False
+        self.facts.offer(message)
+        self.on_arrival()
+        return True
+
+    async def fact(self, message: object) -> None:
+        """A venue fact; waits while the lane is full, so that its source stops reading."""
+        while not self.fact_nowait(message):
+            self._room_for_facts = trio.Event()
+            await self._room_for_facts.wait()
+
+    def market_data(self, message: object) -> bool:
+        """Market data; False when it had to be shed (counted, the feed records the gap)."""
+        taken = self.market.offer(message)
+        self.on_arrival()
+        return taken
+
+    def next(self) -> object | None:
+        """The next message by priority, or None."""
+        for lane in (self.local, self.control, self.facts, self.market):
+            if len(lane):
+                message = lane.take()
+                if lane is self.facts and not self._room_for_facts.is_set():
+                    self._room_for_facts.set()
+                return message
+        return None
+
+    def __len__(self) -> int:
+        return len(self.local) + len(self.control) + len(self.facts) + len(self.market)
+
+    def statistics(self) -> list[LaneStatistics]:
+        """Every lane's counters."""
+        return [lane.statistics() for lane in (self.local, self.control, self.facts, self.market)]

@@ -1,0 +1,126 @@
+"""The first and the last turn of a session.
+
+At the start: who holds the account, which orders are in doubt after the restart (L4), which were
+cancelled without a journal, and which timers protect what is open, before anything else happens.
+"""
+
+from __future__ import annotations
+
+from actors import messages as msg
+from actors.effects import SetTimer
+from actors.registry import Books
+from actors.runtime.actor import Decision
+from fsm import events as ev
+from fsm import mode as mode_machine
+from fsm import order as order_machine
+from fsm.mode import ModeState, ModeTrigger
+from fsm.order import OrderState, OrderTrigger
+
+
+def start_session(message: msg.StartSession, books: Books) -> Decision:
+    """Begin: the session's event, doubts, spilled cancels, protection, the gate's first pass."""
+    world = books.world
+    decision = Decision(
+        events=[
+            ev.SessionStarted(
+                session_id=message.session_id,
+                mode=message.mode,
+                venue=message.venue,
+                holder=message.holder,
+                recovery=not books.last_session_clean,
+                started_at_us=world.now_us,
+                version=message.version,
+                seed=message.seed,
+                instruments=message.instruments,
+                strategies=message.strategies,
+            )
+        ]
+    )
+    decision.events.append(
+        ev.ModeMoved(
+            trigger=ModeTrigger.LEASE_TAKEN,
+            state=ModeState(
+                mode_machine.TABLE.next("mode", ModeState.STARTING, ModeTrigger.LEASE_TAKEN)
+            ),
+        )
+    )
+    for asset, amount in (message.opening or {}).items():
+        decision.events.append(
+            ev.CapitalRecorded(
+                kind="opening",
+                asset=asset,
+                amount=amount,
+                source_note="opening balance of a scenario",
+            )
+        )
+    for order in world.live_orders():
+        if order.state in (OrderState.INTENDED, OrderState.SUBMITTED):
+            decision.events.append(_doubt(order.client_order_id, order.position_id, order.state))
+        if (
+            order.client_order_id in message.spilled
+            and order.state is not OrderState.CANCELLED_BY_ENGINE
+        ):
+            decision.events.append(
+                ev.OrderMoved(
+                    client_order_id=order.client_order_id,
+                    position_id=order.position_id,
+                    trigger=OrderTrigger.ENGINE_CANCEL,
+                    state=OrderState.CANCELLED_BY_ENGINE,
+                    reason="cancelled while the journal could not be written",
+                )
+            )
+    for position in world.positions.values():
+        decision.effects += position.rearm(world)
+    decision.effects.append(SetTimer("pass/next", 0, msg.PassDue("start")))
+    decision.effects.append(
+        SetTimer("pass/books", world.rules.balances_interval_us, msg.BooksPassDue())
+    )
+    return decision
+
+
+def _doubt(client_order_id: str, position_id: str | None, state: OrderState) -> ev.OrderMoved:
+    target = order_machine.TABLE.next(
+        f"order/{client_order_id}", state, OrderTrigger.OUTCOME_UNKNOWN
+    )
+    return ev.OrderMoved(
+        client_order_id=client_order_id,
+        position_id=position_id,
+        trigger=OrderTrigger.OUTCOME_UNKNOWN,
+        state=OrderState(target),
+        reason="the engine restarted: it may have left or not",
+    )
+
+
+def end_session(message: msg.EndSession, books: Books) -> Decision:
+    """End: the last account snapshot, the session's end, and STOPPED."""
+    world = books.world
+    decision = Decision()
+    if books.mode.state is ModeState.STOPPING:
+        decision.events.append(
+            ev.ModeMoved(
+                trigger=ModeTrigger.STOPPED, state=ModeState.STOPPED, reason=message.reason
+            )
+        )
+    view = world.ledger.view()
+    decision.events.append(
+        ev.AccountSnapshotTaken(
+            session_id=world.session.session_id,
+            reason="session_ended",
+            capital=view.capital,
+            capital_source=view.capital_source,
+            realized_pnl=view.realized_pnl,
+            fees_paid=view.fees_paid,
+            balances={asset: balance.total for asset, balance in view.balances.items()},
+            reserved={a: b.reserved for a, b in view.balances.items() if b.reserved},
+        )
+    )
+    decision.events.append(
+        ev.SessionEnded(
+            session_id=world.session.session_id,
+            halt_reason=message.reason,
+            clean=message.clean,
+            ended_at_us=world.now_us,
+            ticks=message.ticks,
+        )
+    )
+    return decision

@@ -1,0 +1,379 @@
+"""The core behind the dispatcher: routes messages to entities, applies what they decide.
+
+One message and everything it leads to inside the engine is one transaction: a fill, its position's
+change and the exit order that follows commit together or not at all. An actor that raises keeps
+its state, its message is journaled as `unprocessed`, and it is quarantined until it is folded
+again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from loguru import logger
+
+from actors import messages as msg
+from actors.effects import Effect, Notify, Reply, SetTimer
+from actors.entities.placement import place
+from actors.fact_routing import FactRouter
+from actors.message_groups import (
+    ANSWERS,
+    COMMANDS,
+    MODE_MESSAGES,
+    ORDER_FACTS,
+    ORDER_MESSAGES,
+    POSITION_MESSAGES,
+    cooked,
+    raw,
+)
+from actors.registry import Books
+from actors.release import Release
+from actors.runtime.actor import Decision, Refused
+from actors.runtime.dispatcher import Turn
+from actors.runtime.lanes import Inbox
+from actors.sessions import end_session, start_session
+from actors.strategy_host import StrategyHost
+from fsm import events as ev
+from fsm import facts
+from fsm.machine import IllegalTrigger
+from fsm.market import MarketTrade, Tick
+from storage.codec import encode
+from storage.writer import JournalFailed
+
+_STEPS_MAX = 20_000
+_RESTORES_MAX = 3
+
+
+class System:
+    """All entities and the rules of who hears what."""
+
+    def __init__(
+        self, books: Books, inbox: Inbox, release: Release, hosts: list[StrategyHost]
+    ) -> None:
+        self.books, self.world, self.inbox = books, books.world, inbox
+        self.releasing = release
+        self.facts = FactRouter(books)
+        self.quarantine: dict[str, list[object]] = {}
+        self.ignored: dict[str, int] = {}
+        self.before_decide: Callable[[str, object], None] | None = None  # fault point
+        self.on_journal_failed: Callable[[JournalFailed], None] = lambda failure: None
+        self._restores: dict[str, int] = {}
+        self._hosts: dict[str, list[StrategyHost]] = {}
+        for host in hosts:
+            self._hosts.setdefault(host.window.instrument.name, []).append(host)
+        self._queue: deque[object] = deque()
+
+    @property
+    def hosts(self) -> list[StrategyHost]:
+        """All strategies."""
+        return [host for hosts in self._hosts.values() for host in hosts]
+
+    # ------------------------------------------------------------------------------------- turns
+
+    def handle(self, message: object, turn: Turn) -> None:
+        """One message with all that follows from it."""
+        self.world.now_us = turn.at_us
+        queue = self._queue
+        queue.append(message)
+        steps = 0
+        while queue:
+            steps += 1
+            assert steps <= _STEPS_MAX, (
+                f"a message led to more than {_STEPS_MAX} steps: {message!r}"
+            )
+            self._step(queue.popleft(), turn)
+
+    def _step(self, message: object, turn: Turn) -> None:
+        kind = type(message)
+        if kind is Tick:
+            self._tick(message, turn)  # type: ignore[arg-type]
+        elif kind is MarketTrade:
+            self._trade(message)  # type: ignore[arg-type]
+        elif kind is msg.Ask:
+            self._ask(message, turn)  # type: ignore[arg-type]
+        else:
+            route = _ROUTES.get(kind)
+            if route is None:
+                self.count("dead_letters")
+                logger.error("DEAD_LETTER type={}", kind.__name__)
+                return
+            route(self, message, turn)
+
+    def _tick(self, tick: Tick, turn: Turn) -> None:
+        for crossed in self.books.markets.on_tick(tick):
+            self._to_position(crossed, turn)
+        for host in self._hosts.get(tick.instrument, ()):
+            decision = host.on_tick(tick, self.world)
+            if decision is not None:
+                self._apply(host, tick, decision, turn)
+
+    def _trade(self, trade: MarketTrade) -> None:
+        self.books.markets.on_trade(trade)
+        for host in self._hosts.get(trade.instrument, ()):
+            host.on_trade(trade, self.world)
+
+    # ----------------------------------------------------------------------------------- routing
+
+    def _to_order(self, message: Any, turn: Turn) -> None:
+        order = self.books.order(message.client_order_id)
+        if order is None:
+            self._nobody(message, turn, f"no order {message.client_order_id}")
+            return
+        self._decide(order, message, turn)
+
+    def _to_position(self, message: Any, turn: Turn) -> None:
+        position = self.books.position(message.position_id)
+        if position is None:
+            self._nobody(message, turn, f"no position {message.position_id}")
+            return
+        self._decide(position, message, turn)
+
+    def _fact(self, fact: Any, turn: Turn) -> None:
+        order, decision = self.facts.find(fact)
+        if order is None:
+            self._apply(self.books.reconciler, fact, decision, turn)
+        else:
+            self._decide(order, fact, turn)
+
+    def _retry_facts(self, message: object, turn: Turn) -> None:
+        for fact in self.facts.take_waiting():
+            self._fact(fact, turn)
+
+    def _to_mode(self, message: Any, turn: Turn) -> None:
+        self._decide(self.books.mode, message, turn)
+
+    def _to_door(self, message: Any, turn: Turn) -> None:
+        self._decide(self.books.door, message, turn)
+
+    def _to_reconciler(self, message: Any, turn: Turn) -> None:
+        self._decide(self.books.reconciler, message, turn)
+
+    def _continue_pass(self, message: Any, turn: Turn) -> None:
+        reconciler = self.books.reconciler
+        self._apply(reconciler, message, reconciler.resume(message, self.world), turn)
+
+    def _placing(self, message: Any, turn: Turn) -> None:
+        if self.books.order_exists(message.client_order_id or " "):
+            raise Refused(
+                f"order {message.client_order_id}: this id was used before (L4: never re-sent)"
+            )
+        self._apply(self.books.door, message, place(message, self.world), turn)
+
+    def _session(self, message: Any, turn: Turn) -> None:
+        starting = isinstance(message, msg.StartSession)
+        decision = (
+            start_session(message, self.books) if starting else end_session(message, self.books)
+        )
+        self._apply(self.books.mode, message, decision, turn)
+        if starting:
+            self._deliver_unprocessed()
+
+    def _snapshot(self, message: msg.SnapshotAccount, turn: Turn) -> None:
+        view = self.world.ledger.view()
+        event = ev.AccountSnapshotTaken(
+            session_id=self.world.session.session_id,
+            reason=message.reason,
+            capital=view.capital,
+            capital_source=view.capital_source,
+            realized_pnl=view.realized_pnl,
+            fees_paid=view.fees_paid,
+            balances={a: b.total for a, b in view.balances.items()},
+            reserved={a: b.reserved for a, b in view.balances.items() if b.reserved},
+        )
+        self._apply(self.books.door, message, Decision(events=[event]), turn)
+
+    def _gap(self, message: msg.FeedGapSeen, turn: Turn) -> None:
+        event = ev.FeedGapRecorded(
+            instrument=message.instrument,
+            from_us=message.from_us,
+            to_us=message.to_us,
+            reason=message.reason,
+            lost=message.lost,
+        )
+        self._apply(self.books.reconciler, message, Decision(events=[event]), turn)
+
+    def _connection(self, message: Any, turn: Turn) -> None:
+        """A lost stream changes no order; a new one means that something may have been missed."""
+        connected = isinstance(message, facts.VenueConnected)
+        logger.info("VENUE_{}", "CONNECTED" if connected else "DISCONNECTED")
+        self.releasing.connected = connected
+        if connected:
+            self._step(msg.PassDue("orders"), turn)
+
+    def _books_due(self, message: Any, turn: Turn) -> None:
+        turn.effects.append(SetTimer("pass/books", self.world.rules.balances_interval_us, message))
+        self._step(msg.PassDue("books"), turn)
+
+    def _report(self, message: Any, turn: Turn) -> None:
+        """A balance or position report is compared by the reconciler, never booked."""
+        self._step(msg.PassDue("books"), turn)
+
+    def _funding(self, fact: facts.FundingPaid, turn: Turn) -> None:
+        decision = self.facts.funding(fact)
+        self._apply(self.books.reconciler, fact, decision, turn)
+
+    def _nobody(self, message: object, turn: Turn, why: str) -> None:
+        self.count("dead_letters")
+        logger.warning("DEAD_LETTER type={} {}", type(message).__name__, why)
+
+    # ---------------------------------------------------------------------------------- deciding
+
+    def _decide(self, actor: Any, message: object, turn: Turn) -> None:
+        """Let an actor decide. Whatever it raises leaves its state as it was."""
+        held = self.quarantine.get(actor.address)
+        if held is not None and not isinstance(message, (msg.CancelOrder, msg.RequestExit)):
+            held.append(message)
+            self._unprocessed(actor.address, message, "in quarantine", turn)
+            return
+        try:
+            if self.before_decide is not None:
+                self.before_decide(actor.address, message)
+            decision = actor.decide(message, self.world)
+            payloads = [encode(event) for event in decision.events]
+        except (Refused, IllegalTrigger):
+            if isinstance(message, COMMANDS):
+                raise
+            self._quarantine(actor, message, "illegal trigger for an internal message", turn)
+        except Exception as problem:
+            logger.opt(exception=problem).error("ACTOR_RAISED actor={}", actor.address)
+            self._quarantine(actor, message, f"{type(problem).__name__}: {problem}", turn)
+        else:
+            self._record(decision, payloads, turn)
+
+    def _apply(self, actor: Any, message: object, decision: Decision, turn: Turn) -> None:
+        """Record a decision that was made outside of `_decide`."""
+        self._record(decision, [encode(event) for event in decision.events], turn)
+
+    def _record(self, decision: Decision, payloads: list[bytes], turn: Turn) -> None:
+        if decision.ignored is not None:
+            self.ignored[decision.ignored] = self.ignored.get(decision.ignored, 0) + 1
+        for event, payload in zip(decision.events, payloads, strict=True):
+            seq = turn.record(event, payload)
+            self.books.apply(event, seq, turn.at_us)
+            order_id = getattr(event, "client_order_id", None) or getattr(
+                event, "position_id", None
+            )
+            if order_id is not None:
+                turn.ended.append(event.stream)
+        if decision.dedup_keys:
+            turn.dedup_keys += [(key, turn.next_seq - 1) for key in decision.dedup_keys]
+        for venue_id, order_id in decision.identities:
+            turn.identities.append((venue_id, order_id, max(turn.next_seq - 1, 0)))
+            self.books.learn_identity(venue_id, order_id)
+            if self.facts.waiting:
+                self._queue.append(msg.RetryUnresolved())
+        turn.effects += decision.effects
+        self._queue.extend(decision.tells)
+
+    def _ask(self, message: msg.Ask, turn: Turn) -> None:
+        """A command with an answer: accepted after its commit, or refused with one clear line."""
+        before = turn.next_seq
+        try:
+            self._step(message.command, turn)
+        except (Refused, IllegalTrigger) as refusal:
+            self.count("refused_commands")
+            turn.effects.append(Reply(message.token, {"accepted": False, "error": str(refusal)}))
+            return
+        turn.effects.append(
+            Reply(message.token, {"accepted": True, "changed": turn.next_seq > before})
+        )
+
+    # -------------------------------------------------------------------------------- quarantine
+
+    def _quarantine(self, actor: Any, message: object, error: str, turn: Turn) -> None:
+        address = actor.address
+        self.quarantine.setdefault(address, []).append(message)
+        self._unprocessed(address, message, error, turn)
+        turn.quarantined.append(address)
+        turn.effects.append(
+            Notify(
+                ev.AlertRaised(
+                    severity="critical", token="ACTOR_QUARANTINED", text=f"{address}: {error}"
+                )
+            )
+        )
+        if address != "mode":
+            self._queue.append(msg.Degrade(f"quarantine/{address}", error))
+
+    def _unprocessed(self, address: str, message: object, error: str, turn: Turn) -> None:
+        self.count("unprocessed")
+        event = ev.MessageUnprocessed(
+            actor=address, message=type(message).__name__, payload=raw(message), error=error
+        )
+        self._record(Decision(events=[event]), [encode(event)], turn)
+
+    def _restore(self, message: msg.RestoreActor, turn: Turn) -> None:
+        """Fold the actor anew from what is durable and give it its messages once more."""
+        address = message.address
+        held = self.quarantine.pop(address, [])
+        self._restores[address] = self._restores.get(address, 0) + 1
+        kind, _, name = address.partition("/")
+        if kind == "order":
+            self.books.refold_order(name)
+        elif kind == "position":
+            self.books.refold_position(name)
+        for kept in held:
+            self._step(kept, turn)
+        if address not in self.quarantine:
+            event = ev.ActorRestored(actor=address)
+            self._record(Decision(events=[event]), [encode(event)], turn)
+            self._queue.append(msg.Recover(f"quarantine/{address}"))
+
+    def _deliver_unprocessed(self) -> None:
+        """What an actor could not process before the restart is given to it again."""
+        for address, kept in list(self.books.unprocessed.items()):
+            messages = [m for m in (cooked(item) for item in kept) if m is not None]
+            self.quarantine[address] = messages
+            self.inbox.tell_local(msg.RestoreActor(address))
+
+    # ----------------------------------------------------------------------- durability, effects
+
+    def durable(self, turn: Turn) -> None:
+        """Forget what has ended, and give quarantined actors another chance: it is safe now."""
+        for stream in turn.ended:
+            kind, _, name = stream.partition("/")
+            if kind == "order":
+                self.books.passivate_order(name)
+            elif kind == "position":
+                self.books.passivate_position(name)
+        for address in turn.quarantined:
+            if self._restores.get(address, 0) < _RESTORES_MAX:
+                self.inbox.tell_local(msg.RestoreActor(address))
+
+    def release(self, effect: Effect) -> None:
+        """Let one effect out, after another look."""
+        self.releasing.release(effect)
+
+    def journal_failed(self, failure: JournalFailed) -> None:
+        """Only cancels may leave from here on (L1)."""
+        self.world.journal_ok = False
+        self.releasing.cancel_without_journal()
+        self.on_journal_failed(failure)
+
+    def count(self, name: str) -> None:
+        """Move a counter of the state document."""
+        self.books.counters[name] = self.books.counters.get(name, 0) + 1
+
+
+_ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
+    **dict.fromkeys(ORDER_MESSAGES, System._to_order),
+    **dict.fromkeys(POSITION_MESSAGES, System._to_position),
+    **dict.fromkeys(MODE_MESSAGES, System._to_mode),
+    **dict.fromkeys(ORDER_FACTS, System._fact),
+    **dict.fromkeys(ANSWERS, System._to_reconciler),
+    **dict.fromkeys((msg.PassDue, msg.LookUp, msg.QueryTimedOut), System._to_reconciler),
+    **dict.fromkeys((facts.VenueConnected, facts.VenueDisconnected), System._connection),
+    **dict.fromkeys((facts.BalanceReport, facts.PositionReport), System._report),
+    **dict.fromkeys((msg.StartSession, msg.EndSession), System._session),
+    facts.FundingPaid: System._funding,
+    msg.PassEvidenceApplied: System._continue_pass,
+    msg.SignalForDoor: System._to_door,
+    msg.PlaceOrder: System._placing,
+    msg.RestoreActor: System._restore,
+    msg.RetryUnresolved: System._retry_facts,
+    msg.SnapshotAccount: System._snapshot,
+    msg.BooksPassDue: System._books_due,
+    msg.FeedGapSeen: System._gap,
+}

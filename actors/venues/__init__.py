@@ -1,0 +1,1 @@
+"""Gateways to venues, all behind one port, and the simulated venue."""

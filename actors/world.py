@@ -1,0 +1,143 @@
+"""What an actor may read while it decides: published state, the time, the rules. Never changed
+from inside a decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from attrs import define, field, frozen
+
+from actors.runtime.ids import IdSource
+from fsm.instrument import Instrument
+from fsm.market import Tick
+from fsm.mode import ControlLevel, ModeState, Permission, permitted
+from fsm.order import TERMINAL, OrderState
+from fsm.timestamps import SECOND_US
+from fsm.vocabulary import TradingMode
+from storage.ledger import Ledger
+
+if TYPE_CHECKING:
+    from actors.entities.order import Order
+    from actors.entities.position import Position
+
+
+@frozen(slots=True, kw_only=True)
+class Rules:
+    """The configured numbers that decisions use, in the core's units (microseconds, Decimals)."""
+
+    submit_timeout_us: int = 5 * SECOND_US
+    cancel_timeout_us: int = 5 * SECOND_US
+    exit_query_interval_us: int = SECOND_US
+    unresolved_retry_us: int = 30 * SECOND_US
+    exit_reprice_after_us: int = 3 * SECOND_US
+    exit_attempts_max: int = 5
+    open_orders_interval_us: int = 5 * SECOND_US
+    balances_interval_us: int = 60 * SECOND_US
+    age_threshold_us: int = 300 * SECOND_US
+    fills_overlap_us: int = 60 * SECOND_US
+    backoff_max_us: int = 30 * SECOND_US
+    max_in_flight_us: int = 60 * SECOND_US
+    query_timeout_us: int = 5 * SECOND_US
+    max_position_usd: Decimal | None = Decimal(5)
+    max_session_loss: Decimal | None = Decimal(20)
+    daily_drawdown: Decimal | None = Decimal(20)
+    stop_pct: Decimal | None = Decimal(15)
+    target_pct: Decimal | None = Decimal(20)
+    orders_per_minute_max: int | None = 120
+    price_sanity_pct: Decimal | None = Decimal(5)
+    stale_after_us: int = 5 * SECOND_US
+    allowed_instruments: frozenset[str] = frozenset()
+    allowed_strategies: frozenset[str] = frozenset()
+
+
+@define(slots=True)
+class MarketView:
+    """One instrument's last quote and counters."""
+
+    tick: Tick | None = None
+    last_trade: Decimal | None = None
+    ticks: int = 0
+    trades: int = 0
+    gaps: int = 0
+    out_of_order: int = 0
+    duplicates: int = 0
+    seen_at_us: int = 0
+
+
+@define(slots=True)
+class Session:
+    """Which session we are, and what it may say of itself."""
+
+    session_id: str = ""
+    mode: TradingMode = TradingMode.PAPER
+    venue: str = "sim"
+    holder: str = ""
+    started_at_us: int = 0
+
+
+@define(slots=True, kw_only=True)
+class World:
+    """The view that is handed to every decision."""
+
+    rules: Rules
+    ids: IdSource
+    ledger: Ledger = field(factory=Ledger)
+    session: Session = field(factory=Session)
+    instruments: dict[str, Instrument] = field(factory=dict)
+    markets: dict[str, MarketView] = field(factory=dict)
+    orders: dict[str, Order] = field(factory=dict)
+    positions: dict[str, Position] = field(factory=dict)
+    mode: ModeState = ModeState.STARTING
+    control: ControlLevel = ControlLevel.OFF
+    journal_ok: bool = True
+    now_us: int = 0
+    seq: int = 0
+    disabled_strategies: set[str] = field(factory=set)
+    log_counts: dict[str, int] = field(factory=dict)
+    find_by_venue_id: Callable[[str], str | None] = lambda venue_order_id: None
+    order_exists: Callable[[str], bool] = lambda client_order_id: False
+    money_version: int = 0
+    by_instrument: dict[str, dict[str, None]] = field(factory=dict)
+
+    def open_positions(self, instrument: str) -> list[Position]:
+        """Positions of an instrument that are in memory, ended ones on their way out included."""
+        return [self.positions[p] for p in self.by_instrument.get(instrument, ())]
+
+    def client_order_id(self, venue_order_id: str) -> str | None:
+        """Whose order the venue means, by the identity index."""
+        return self.find_by_venue_id(venue_order_id)
+
+    def is_ours(self, client_order_id: str) -> bool:
+        """Whether an intent of ours stands behind this id, in memory or in the journal."""
+        return client_order_id in self.orders or self.order_exists(client_order_id)
+
+    def ledger_version(self) -> int:
+        """Moves with every event that moves money, so that a comparison can tell a race."""
+        return self.money_version
+
+    def count_log(self, token: str) -> None:
+        """Count a log token that a person may search for."""
+        self.log_counts[token] = self.log_counts.get(token, 0) + 1
+
+    def permitted(self, what: Permission) -> bool:
+        """Whether mode and control level let this leave for the venue."""
+        return permitted(self.mode, self.control, what, journal_ok=self.journal_ok)
+
+    def quote(self, instrument: str) -> Tick | None:
+        """The last quote of an instrument, or None before the first."""
+        view = self.markets.get(instrument)
+        return view.tick if view else None
+
+    def unknown_orders(self, instrument: str) -> int:
+        """Orders on this instrument whose fate is open: no re-entry while there are any."""
+        doubtful = (OrderState.UNKNOWN, OrderState.HELD_FOR_REVIEW)
+        return sum(
+            1 for o in self.orders.values() if o.instrument == instrument and o.state in doubtful
+        )
+
+    def live_orders(self) -> list[Order]:
+        """All orders that are not terminal, oldest first."""
+        return [order for order in self.orders.values() if order.state not in TERMINAL]

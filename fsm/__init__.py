@@ -1,0 +1,1 @@
+"""What may happen: pure state machines and values. Imports nothing of ours and does no I/O."""

@@ -1,0 +1,139 @@
+"""What happened, as the journal keeps it: frozen values, one class a type.
+
+An event carries the result of the decision (the state after it, the new quantities), so that a
+projection or a person reading the journal never has to redo arithmetic; `evolve` of an entity and
+`storage.projections` both only copy. The envelope (seq, turn, time, stream) is the journal's.
+
+Times are UTC microseconds. Fees are costs: positive is paid (L11).
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from fsm.events.orders import (
+    OrderAcknowledged,
+    OrderFilled,
+    OrderFillSettled,
+    OrderFillVoided,
+    OrderIntended,
+    OrderMoved,
+    OrderSent,
+)
+from fsm.events.positions import (
+    ExitDecided,
+    PositionChanged,
+    PositionMoved,
+    PositionOpened,
+    ProtectionMoved,
+)
+from fsm.events.signals import (
+    RuleCheck,
+    SignalDecided,
+    SignalRaised,
+)
+from fsm.events.system import (
+    AccountSnapshotTaken,
+    ActorRestored,
+    AlertRaised,
+    AnomalyRecorded,
+    BooksCompared,
+    CapitalRecorded,
+    ControlMoved,
+    FactUnresolved,
+    FeedGapRecorded,
+    FundingBooked,
+    MessageUnprocessed,
+    ModeMoved,
+    SessionEnded,
+    SessionStarted,
+    WatermarkMoved,
+)
+
+Event = (
+    SessionStarted
+    | SessionEnded
+    | SignalRaised
+    | SignalDecided
+    | OrderIntended
+    | OrderSent
+    | OrderAcknowledged
+    | OrderFilled
+    | OrderFillSettled
+    | OrderFillVoided
+    | OrderMoved
+    | PositionOpened
+    | PositionChanged
+    | PositionMoved
+    | ExitDecided
+    | ProtectionMoved
+    | CapitalRecorded
+    | FundingBooked
+    | AccountSnapshotTaken
+    | ModeMoved
+    | ControlMoved
+    | BooksCompared
+    | WatermarkMoved
+    | AnomalyRecorded
+    | FactUnresolved
+    | MessageUnprocessed
+    | ActorRestored
+    | FeedGapRecorded
+    | AlertRaised
+)
+
+#: Type name in the journal -> class. A name is never reused for another shape.
+EVENT_TYPES: dict[str, type[Event]] = {cls.__name__: cls for cls in Event.__args__}
+
+
+@frozen(slots=True)
+class Recorded:
+    """An event in its envelope, as the journal gives it back."""
+
+    seq: int
+    turn: int
+    at_us: int
+    stream: str
+    event: Event
+
+    @property
+    def type(self) -> str:
+        """The event's type name."""
+        return type(self.event).__name__
+
+
+__all__ = [
+    "AccountSnapshotTaken",
+    "ActorRestored",
+    "AlertRaised",
+    "AnomalyRecorded",
+    "BooksCompared",
+    "CapitalRecorded",
+    "ControlMoved",
+    "EVENT_TYPES",
+    "Event",
+    "ExitDecided",
+    "FactUnresolved",
+    "FeedGapRecorded",
+    "FundingBooked",
+    "MessageUnprocessed",
+    "ModeMoved",
+    "OrderAcknowledged",
+    "OrderFillSettled",
+    "OrderFillVoided",
+    "OrderFilled",
+    "OrderIntended",
+    "OrderMoved",
+    "OrderSent",
+    "PositionChanged",
+    "PositionMoved",
+    "PositionOpened",
+    "ProtectionMoved",
+    "Recorded",
+    "RuleCheck",
+    "SessionEnded",
+    "SessionStarted",
+    "SignalDecided",
+    "SignalRaised",
+    "WatermarkMoved",
+]

@@ -1,0 +1,166 @@
+"""What happened to orders: intent, request, answers, executions, ends."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from attrs import frozen
+
+from fsm.order import OrderState
+from fsm.vocabulary import (
+    ExitReason,
+    FillStatus,
+    Liquidity,
+    OrderRole,
+    OrderType,
+    PnlSource,
+    Side,
+    TimeInForce,
+    TradingMode,
+)
+
+
+@frozen(slots=True, kw_only=True)
+class OrderIntended:
+    """The intent that explains a request; durable before the request leaves (L1).
+
+    `reserve_price` is the price by which funds are reserved: the limit, or for a market order the
+    book's price at the decision. `rung` counts the exit ladder from 0.
+    """
+
+    client_order_id: str
+    role: OrderRole
+    instrument: str
+    side: Side
+    type: OrderType
+    qty: Decimal
+    limit_price: Decimal | None
+    session_id: str
+    mode: TradingMode
+    position_id: str | None
+    strategy: str | None = None
+    signal_id: str | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    reduce_only: bool = False
+    leverage: Decimal = Decimal(1)
+    reserve_price: Decimal | None = None
+    exit_reason: ExitReason | None = None
+    rung: int = 0
+
+    @property
+    def stream(self) -> str:
+        return f"order/{self.client_order_id}"
+
+
+@frozen(slots=True, kw_only=True)
+class OrderSent:
+    """The request left for the venue."""
+
+    client_order_id: str
+    state: OrderState
+
+    @property
+    def stream(self) -> str:
+        return f"order/{self.client_order_id}"
+
+
+@frozen(slots=True, kw_only=True)
+class OrderAcknowledged:
+    """The venue has it: an acknowledgement, or a query that found it open (`found`)."""
+
+    client_order_id: str
+    position_id: str | None
+    state: OrderState
+    venue_order_id: str | None
+    found: bool = False
+
+    @property
+    def stream(self) -> str:
+        return f"order/{self.client_order_id}"
+
+
+@frozen(slots=True, kw_only=True)
+class OrderFilled:
+    """One execution, booked on evidence (L2). `price` is the true price or None."""
+
+    client_order_id: str
+    position_id: str | None
+    trade_id: str
+    instrument: str
+    side: Side
+    role: OrderRole
+    qty: Decimal
+    price: Decimal | None
+    fee: Decimal
+    fee_asset: str | None
+    status: FillStatus
+    liquidity: Liquidity
+    venue_us: int
+    session_id: str
+    state: OrderState
+    filled_qty: Decimal
+    avg_price: Decimal | None
+    fees: Decimal
+    late: bool = False
+    overfill: bool = False
+    order_price: Decimal | None = None
+    provenance: PnlSource = PnlSource.EXCHANGE
+
+    @property
+    def stream(self) -> str:
+        return f"order/{self.client_order_id}"
+
+
+@frozen(slots=True, kw_only=True)
+class OrderFillSettled:
+    """A fill is final; quantity is unchanged."""
+
+    client_order_id: str
+    position_id: str | None
+    trade_id: str
+    realized_pnl: Decimal | None
+    fee: Decimal | None
+
+    @property
+    def stream(self) -> str:
+        return f"order/{self.client_order_id}"
+
+
+@frozen(slots=True, kw_only=True)
+class OrderFillVoided:
+    """A fill was taken back: this event reverses it, the old one stays (M06)."""
+
+    client_order_id: str
+    position_id: str | None
+    trade_id: str
+    instrument: str
+    side: Side
+    qty: Decimal
+    price: Decimal | None
+    fee: Decimal
+    fee_asset: str | None
+    state: OrderState
+    filled_qty: Decimal
+    avg_price: Decimal | None
+    fees: Decimal
+
+    @property
+    def stream(self) -> str:
+        return f"order/{self.client_order_id}"
+
+
+@frozen(slots=True, kw_only=True)
+class OrderMoved:
+    """Any other step of an order: cancels, ends, doubts. `trigger` is the machine's word."""
+
+    client_order_id: str
+    position_id: str | None
+    trigger: str
+    state: OrderState
+    reason: str = ""
+    who: str | None = None
+
+    @property
+    def stream(self) -> str:
+        return f"order/{self.client_order_id}"

@@ -1,0 +1,234 @@
+"""What happened to sessions, the account, the mode, the feeds and the engine itself."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from attrs import frozen
+
+from fsm.instrument import Instrument
+from fsm.mode import ControlLevel, ModeState
+from fsm.vocabulary import (
+    TradingMode,
+)
+
+
+@frozen(slots=True, kw_only=True)
+class SessionStarted:
+    """A holder began to work on the account. `recovery` is True after an unclean end."""
+
+    session_id: str
+    mode: TradingMode
+    venue: str
+    holder: str
+    recovery: bool
+    started_at_us: int
+    version: str
+    seed: int | None = None
+    instruments: tuple[Instrument, ...] = ()
+    strategies: tuple[str, ...] = ()
+
+    @property
+    def stream(self) -> str:
+        return f"session/{self.session_id}"
+
+
+@frozen(slots=True, kw_only=True)
+class SessionEnded:
+    """The session's end, written once; `halt_reason` is the first precise cause (N01, N10)."""
+
+    session_id: str
+    halt_reason: str
+    clean: bool
+    ended_at_us: int
+    ticks: int = 0
+
+    @property
+    def stream(self) -> str:
+        return f"session/{self.session_id}"
+
+
+@frozen(slots=True, kw_only=True)
+class CapitalRecorded:
+    """Capital that came or went by itself: the opening balance is one such event (X12).
+
+    `price` in account quote units for an asset that is not a quote asset; None where unknown.
+    """
+
+    kind: str
+    asset: str
+    amount: Decimal
+    price: Decimal | None = None
+    source_note: str = ""
+
+    @property
+    def stream(self) -> str:
+        return "account"
+
+
+@frozen(slots=True, kw_only=True)
+class FundingBooked:
+    """One funding payment, once (X11, X27). `amount` is positive when received."""
+
+    instrument: str
+    asset: str
+    amount: Decimal
+    funding_id: str
+
+    @property
+    def stream(self) -> str:
+        return "account"
+
+
+@frozen(slots=True, kw_only=True)
+class AccountSnapshotTaken:
+    """The account as published after a position closed or a session ended."""
+
+    session_id: str
+    reason: str
+    capital: Decimal
+    capital_source: str
+    realized_pnl: Decimal
+    fees_paid: Decimal
+    balances: dict[str, Decimal]
+    reserved: dict[str, Decimal]
+
+    @property
+    def stream(self) -> str:
+        return "account"
+
+
+@frozen(slots=True, kw_only=True)
+class ModeMoved:
+    """A step of the system mode. `sources` is the whole set after the step."""
+
+    trigger: str
+    state: ModeState
+    source: str = ""
+    condition: str = ""
+    reason: str = ""
+    sources: tuple[str, ...] = ()
+
+    @property
+    def stream(self) -> str:
+        return "mode"
+
+
+@frozen(slots=True, kw_only=True)
+class ControlMoved:
+    """The operator moved the kill switch."""
+
+    level: ControlLevel
+    previous: ControlLevel
+    who: str
+    why: str
+
+    @property
+    def stream(self) -> str:
+        return "mode"
+
+
+@frozen(slots=True, kw_only=True)
+class BooksCompared:
+    """One comparison with the venue: `ok`, `warn`, `halt`, or `unverified` with the reason."""
+
+    status: str
+    deltas: dict[str, str]
+    detail: str = ""
+
+    @property
+    def stream(self) -> str:
+        return "reconciler"
+
+
+@frozen(slots=True, kw_only=True)
+class WatermarkMoved:
+    """Fills up to here are booked; moves in the transaction that books the last page."""
+
+    instrument: str
+    venue_us: int
+
+    @property
+    def stream(self) -> str:
+        return "reconciler"
+
+
+@frozen(slots=True, kw_only=True)
+class AnomalyRecorded:
+    """Something that should not be, with what was seen and what was done about it."""
+
+    kind: str
+    seen: str
+    done: str
+    client_order_id: str | None = None
+    position_id: str | None = None
+
+    @property
+    def stream(self) -> str:
+        return "reconciler"
+
+
+@frozen(slots=True, kw_only=True)
+class FactUnresolved:
+    """A venue fact that matches nothing: it changes nothing and is kept (P04)."""
+
+    fact: str
+    payload: str
+    reason: str
+
+    @property
+    def stream(self) -> str:
+        return "reconciler"
+
+
+@frozen(slots=True, kw_only=True)
+class MessageUnprocessed:
+    """An actor raised: its state is untouched, the raw message is kept, it is quarantined."""
+
+    actor: str
+    message: str
+    payload: str
+    error: str
+
+    @property
+    def stream(self) -> str:
+        return "system"
+
+
+@frozen(slots=True, kw_only=True)
+class ActorRestored:
+    """A quarantined actor was folded again from the journal and took its messages."""
+
+    actor: str
+
+    @property
+    def stream(self) -> str:
+        return "system"
+
+
+@frozen(slots=True, kw_only=True)
+class FeedGapRecorded:
+    """Market data is missing between two event times, or was shed (`reason`, `lost`)."""
+
+    instrument: str
+    from_us: int
+    to_us: int
+    reason: str
+    lost: int = 0
+
+    @property
+    def stream(self) -> str:
+        return f"feed/{self.instrument}"
+
+
+@frozen(slots=True, kw_only=True)
+class AlertRaised:
+    """Something a person should hear of. `token` is what a person searches for."""
+
+    severity: str
+    token: str
+    text: str
+
+    @property
+    def stream(self) -> str:
+        return "system"

@@ -1,0 +1,343 @@
+"""The account as the fold of the journal: balances, reserved funds, realized PnL, fees, margin.
+
+The one place where money is summed (L7). Spot fills move base and quote; a perpetual's fill moves
+its wallet by realized PnL and fee only, and its position costs margin. Opening capital is an event
+like any other (X12); nothing here reads a clock, a venue or a table.
+
+Reserved funds, margin and open notional are running totals: each event moves them by the exact
+difference that it makes, so that neither an event nor a read costs more with more orders. The
+running sums are kept without rounding and rounded once, when they are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Context, Decimal
+from typing import Any
+
+from attrs import define, field, frozen
+
+from fsm import events as ev
+from fsm.instrument import Instrument
+from fsm.money import DIVISION, ONE, ZERO, divide
+from fsm.order import TERMINAL
+from fsm.position import ENDED
+from fsm.vocabulary import OrderRole, Side
+
+#: What is added here is taken away again later; enough digits that nothing is lost in between.
+_EXACT = Context(prec=200)
+
+
+@frozen(slots=True)
+class Balance:
+    """One asset: what is there, what open orders hold back, and the difference."""
+
+    total: Decimal
+    reserved: Decimal
+
+    @property
+    def free(self) -> Decimal:
+        """What a new order may use."""
+        return self.total - self.reserved
+
+
+@frozen(slots=True, kw_only=True)
+class AccountView:
+    """The published account: frozen, swapped by one reference."""
+
+    capital: Decimal
+    capital_source: str
+    realized_pnl: Decimal
+    fees_paid: Decimal
+    event_seq: int
+    balances: dict[str, Balance]
+    wac: dict[str, Decimal]
+    margin_used: Decimal
+    open_notional: Decimal
+
+
+@define(slots=True)
+class _Reserve:
+    """What one live order holds back: its rest at the price by which funds are reserved."""
+
+    asset: str
+    price: Decimal
+    rest: Decimal
+
+    @property
+    def amount(self) -> Decimal:
+        return _EXACT.multiply(self.rest, self.price) if self.rest > 0 else ZERO
+
+
+@define(slots=True)
+class _Exposure:
+    """What one open position has in the market, quote units."""
+
+    notional: Decimal
+    margin: Decimal
+
+
+@define(slots=True)
+class Ledger:
+    """The account's state; `apply` is the fold. A function of the events alone."""
+
+    seq: int = 0
+    instruments: dict[str, Instrument] = field(factory=dict)
+    totals: dict[str, Decimal] = field(factory=dict)
+    seed: Decimal = ZERO
+    realized_pnl: Decimal = ZERO
+    fees_paid: Decimal = ZERO
+    funding: Decimal = ZERO
+    session_realized: Decimal = ZERO
+    session_fees: Decimal = ZERO
+    wac: dict[str, tuple[Decimal, Decimal]] = field(factory=dict)
+    _reserves: dict[str, _Reserve] = field(factory=dict)
+    _exposures: dict[str, _Exposure] = field(factory=dict)
+    _leverages: dict[str, Decimal] = field(factory=dict)
+    _reserved: dict[str, Decimal] = field(factory=dict)
+    _margin: Decimal = ZERO
+    _notional: Decimal = ZERO
+
+    def apply(self, event: ev.Event, seq: int) -> None:
+        """Fold one event in."""
+        self.seq = seq
+        handler = _FOLDS.get(type(event))
+        if handler is not None:
+            handler(self, event)
+
+    # ---------------------------------------------------------------------------- what it says
+
+    def balance(self, asset: str) -> Balance:
+        """One asset's total and reserved; zero for an asset never seen."""
+        reserved = self._reserved.get(asset)
+        held = ZERO if reserved is None else DIVISION.plus(reserved)
+        return Balance(self.totals.get(asset, ZERO), held)
+
+    @property
+    def margin_used(self) -> Decimal:
+        """Initial margin of the open perpetual positions, quote units."""
+        return DIVISION.plus(self._margin)
+
+    @property
+    def open_notional(self) -> Decimal:
+        """Open quantity at basis, over all positions that a strategy opened, quote units."""
+        return DIVISION.plus(self._notional)
+
+    @property
+    def capital(self) -> Decimal:
+        """Opening capital plus realized PnL and funding minus fees, quote units."""
+        return self.seed + self.realized_pnl + self.funding - self.fees_paid
+
+    def view(self) -> AccountView:
+        """The account as published."""
+        assets = sorted(self.totals.keys() | self._reserved.keys())
+        return AccountView(
+            capital=self.capital,
+            capital_source="seed"
+            if self.realized_pnl == 0 and self.fees_paid == 0
+            else "k_bridged",
+            realized_pnl=self.realized_pnl,
+            fees_paid=self.fees_paid,
+            event_seq=self.seq,
+            balances={asset: self.balance(asset) for asset in assets},
+            wac={asset: price for asset, (qty, price) in self.wac.items() if qty > 0},
+            margin_used=self.margin_used,
+            open_notional=self.open_notional,
+        )
+
+    # --------------------------------------------------------------------------------- the folds
+
+    def _move(self, asset: str, delta: Decimal) -> None:
+        self.totals[asset] = self.totals.get(asset, ZERO) + delta
+
+    def _session_started(self, event: ev.SessionStarted) -> None:
+        self.instruments |= {instrument.name: instrument for instrument in event.instruments}
+        self.session_realized = self.session_fees = ZERO
+
+    def _capital(self, event: ev.CapitalRecorded) -> None:
+        self._move(event.asset, event.amount)
+        quotes = {instrument.quote for instrument in self.instruments.values()}
+        if event.asset in quotes or not quotes:
+            self.seed += event.amount
+        elif event.price is not None:
+            self.seed += event.amount * event.price
+
+    def _funding(self, event: ev.FundingBooked) -> None:
+        self._move(event.asset, event.amount)
+        self.funding += event.amount
+
+    def _intended(self, event: ev.OrderIntended) -> None:
+        instrument = self.instruments.get(event.instrument)
+        if instrument is None:
+            return
+        price = event.limit_price if event.limit_price is not None else event.reserve_price
+        if instrument.is_margined:
+            if event.role is OrderRole.EXIT or event.reduce_only or price is None:
+                return
+            reserve = _Reserve(instrument.quote, divide(price, event.leverage), event.qty)
+        elif event.side is Side.BUY:
+            reserve = _Reserve(instrument.quote, price or ZERO, event.qty)
+        else:
+            reserve = _Reserve(instrument.base, ONE, event.qty)
+        self._release(event.client_order_id)
+        self._reserves[event.client_order_id] = reserve
+        self._hold(reserve.asset, reserve.amount)
+
+    def _hold(self, asset: str, delta: Decimal) -> None:
+        held = _EXACT.add(self._reserved.get(asset, ZERO), delta)
+        if held == 0:
+            self._reserved.pop(asset, None)
+        else:
+            self._reserved[asset] = held
+
+    def _release(self, client_order_id: str) -> None:
+        reserve = self._reserves.pop(client_order_id, None)
+        if reserve is not None:
+            self._hold(reserve.asset, _EXACT.minus(reserve.amount))
+
+    def _move_rest(self, client_order_id: str, delta: Decimal) -> None:
+        reserve = self._reserves.get(client_order_id)
+        if reserve is not None:
+            before = reserve.amount
+            reserve.rest += delta
+            self._hold(reserve.asset, _EXACT.subtract(reserve.amount, before))
+
+    def _release_on_end(self, event: ev.OrderMoved) -> None:
+        if event.state in TERMINAL:
+            self._release(event.client_order_id)
+
+    def _filled(self, event: ev.OrderFilled) -> None:
+        if event.state in TERMINAL:
+            self._release(event.client_order_id)
+        else:
+            self._move_rest(event.client_order_id, -event.qty)
+        self._cash(event, event.qty, event.fee)
+        self._average_cost(event, event.side.sign * event.qty)
+
+    def _voided(self, event: ev.OrderFillVoided) -> None:
+        if event.state in TERMINAL:
+            self._release(event.client_order_id)
+        else:
+            self._move_rest(event.client_order_id, event.qty)
+        self._cash(event, -event.qty, -event.fee)
+        self._reverse_average_cost(event)
+
+    def _cash(self, event: ev.OrderFilled | ev.OrderFillVoided, qty: Decimal, fee: Decimal) -> None:
+        instrument = self.instruments.get(event.instrument)
+        if instrument is None:
+            return
+        if event.fee_asset is not None and fee != 0:
+            self._move(event.fee_asset, -fee)
+        if instrument.is_margined:
+            return  # the wallet moves by realized PnL, in PositionChanged
+        signed = event.side.sign * qty
+        self._move(instrument.base, signed)
+        if event.price is not None:
+            self._move(instrument.quote, -signed * event.price)
+
+    def _average_cost(self, event: ev.OrderFilled, signed: Decimal) -> None:
+        """A buy moves the average; a sale leaves it as it is, also when nothing is left."""
+        instrument = self.instruments.get(event.instrument)
+        if instrument is None or instrument.is_margined or event.price is None:
+            return
+        qty, average = self.wac.get(instrument.base, (ZERO, ZERO))
+        after = qty + signed
+        if signed > 0:
+            average = divide(qty * average + signed * event.price, after)
+        elif instrument.base not in self.wac:
+            return  # sold out of what was there before any fill: no cost is known
+        self.wac[instrument.base] = (max(after, ZERO), average)
+
+    def _reverse_average_cost(self, event: ev.OrderFillVoided) -> None:
+        """A voided buy leaves the average; a voided sale comes back at the average it left at."""
+        instrument = self.instruments.get(event.instrument)
+        if instrument is None or instrument.is_margined or event.price is None:
+            return
+        if instrument.base not in self.wac:
+            return
+        qty, average = self.wac[instrument.base]
+        if event.side is Side.SELL:
+            self.wac[instrument.base] = (qty + event.qty, average)
+            return
+        after = qty - event.qty
+        if after <= 0:
+            del self.wac[instrument.base]
+            return
+        left = divide(qty * average - event.qty * event.price, after)
+        self.wac[instrument.base] = (after, left if left > 0 else average)
+
+    def _opened(self, event: ev.PositionOpened) -> None:
+        self._leverages[event.position_id] = event.leverage
+
+    def _position(self, event: ev.PositionChanged) -> None:
+        instrument = self.instruments.get(event.instrument)
+        self.realized_pnl += event.realized_delta
+        self.fees_paid += event.fee_quote
+        self.session_realized += event.realized_delta
+        self.session_fees += event.fee_quote
+        if instrument is not None and instrument.is_margined:
+            self._move(instrument.quote, event.realized_delta)
+        self._expose(event, margined=instrument is not None and instrument.is_margined)
+
+    def _expose(self, event: ev.PositionChanged, *, margined: bool) -> None:
+        if event.state in ENDED:
+            self._forget(event.position_id)
+            return
+        self._unexpose(event.position_id)
+        if event.qty == 0 or event.basis_price is None:
+            return
+        notional = _EXACT.multiply(_EXACT.abs(event.qty), event.basis_price)
+        # A position that was over and is open again has lost its leverage: 1 asks for the most.
+        leverage = self._leverages.get(event.position_id, ONE)
+        margin = divide(notional, leverage) if margined else ZERO
+        self._exposures[event.position_id] = _Exposure(notional, margin)
+        self._notional = _EXACT.add(self._notional, notional)
+        self._margin = _EXACT.add(self._margin, margin)
+
+    def _unexpose(self, position_id: str) -> None:
+        exposure = self._exposures.pop(position_id, None)
+        if exposure is not None:
+            self._notional = _EXACT.subtract(self._notional, exposure.notional)
+            self._margin = _EXACT.subtract(self._margin, exposure.margin)
+
+    def _forget(self, position_id: str) -> None:
+        self._unexpose(position_id)
+        self._leverages.pop(position_id, None)
+
+    def _position_moved(self, event: ev.PositionMoved) -> None:
+        if event.state in ENDED:
+            self._forget(event.position_id)
+
+    # ---------------------------------------------------------------------------------- checking
+
+    def recomputed(self) -> dict[str, Decimal]:
+        """The running totals summed anew from what they stand for; `verify` and tests compare."""
+        sums: dict[str, Decimal] = {}
+        for reserve in self._reserves.values():
+            key = f"reserved {reserve.asset}"
+            sums[key] = _EXACT.add(sums.get(key, ZERO), reserve.amount)
+        for name in ("margin", "notional"):
+            sums[name] = ZERO
+            for exposure in self._exposures.values():
+                sums[name] = _EXACT.add(sums[name], getattr(exposure, name))
+        return {key: value for key, value in sums.items() if value}
+
+    def running(self) -> dict[str, Decimal]:
+        """The running totals as they are kept, named as in `recomputed`."""
+        sums = {f"reserved {asset}": held for asset, held in self._reserved.items()}
+        sums |= {"margin": self._margin, "notional": self._notional}
+        return {key: value for key, value in sums.items() if value}
+
+
+_FOLDS: dict[type, Callable[[Ledger, Any], None]] = {
+    ev.SessionStarted: Ledger._session_started,
+    ev.CapitalRecorded: Ledger._capital,
+    ev.FundingBooked: Ledger._funding,
+    ev.OrderIntended: Ledger._intended,
+    ev.OrderMoved: Ledger._release_on_end,
+    ev.OrderFilled: Ledger._filled,
+    ev.OrderFillVoided: Ledger._voided,
+    ev.PositionOpened: Ledger._opened,
+    ev.PositionChanged: Ledger._position,
+    ev.PositionMoved: Ledger._position_moved,
+}

@@ -1,0 +1,137 @@
+"""Which rows capital, mode, reconciler and feeds write. Pure copying, as in `projection_rows`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fsm import events as ev
+from fsm.events import Recorded
+from fsm.mode import ModeTrigger
+from fsm.money import plain
+from fsm.timestamps import iso_utc
+from storage.projection_rows import compact_json, on, text, when
+
+if TYPE_CHECKING:
+    from storage.projections import Batch
+
+
+@on(ev.CapitalRecorded)
+def _capital(batch: Batch, at: Recorded, e: ev.CapitalRecorded) -> None:
+    batch.insert(
+        "capital_events",
+        at.seq,
+        {
+            "seq": at.seq,
+            "kind": e.kind,
+            "asset": e.asset,
+            "amount": text(e.amount),
+            "price": text(e.price),
+            "source_note": e.source_note,
+            "at": when(at.at_us),
+        },
+    )
+
+
+@on(ev.FundingBooked)
+def _funding(batch: Batch, at: Recorded, e: ev.FundingBooked) -> None:
+    batch.insert(
+        "capital_events",
+        at.seq,
+        {
+            "seq": at.seq,
+            "kind": "funding",
+            "asset": e.asset,
+            "amount": text(e.amount),
+            "source_note": f"{e.instrument} {e.funding_id}",
+            "at": when(at.at_us),
+        },
+    )
+
+
+@on(ev.AccountSnapshotTaken)
+def _account(batch: Batch, at: Recorded, e: ev.AccountSnapshotTaken) -> None:
+    batch.insert(
+        "account_snapshots",
+        at.seq,
+        {
+            "seq": at.seq,
+            "session_id": e.session_id,
+            "reason": e.reason,
+            "capital": text(e.capital),
+            "capital_source": e.capital_source,
+            "realized_pnl": text(e.realized_pnl),
+            "fees_paid": text(e.fees_paid),
+            "balances": compact_json({k: plain(v) for k, v in e.balances.items()}),
+            "reserved": compact_json({k: plain(v) for k, v in e.reserved.items()}),
+            "at": when(at.at_us),
+        },
+    )
+
+
+@on(ev.ModeMoved)
+def _mode_moved(batch: Batch, at: Recorded, e: ev.ModeMoved) -> None:
+    if e.trigger in (ModeTrigger.DEGRADE, ModeTrigger.HALT, ModeTrigger.DIVERGENCE):
+        batch.insert(
+            "circuit_breaker_events",
+            at.seq,
+            {
+                "seq": at.seq,
+                "breaker": e.source or e.reason,
+                "condition": e.condition,
+                "triggered_at": when(at.at_us),
+                "session_id": batch.session_id,
+                "context": compact_json(
+                    {"state": e.state, "reason": e.reason, "sources": e.sources}
+                ),
+            },
+        )
+
+
+@on(ev.AnomalyRecorded)
+def _anomaly(batch: Batch, at: Recorded, e: ev.AnomalyRecorded) -> None:
+    batch.insert(
+        "reconciler_anomalies",
+        at.seq,
+        {
+            "seq": at.seq,
+            "kind": e.kind,
+            "client_order_id": e.client_order_id,
+            "position_id": e.position_id,
+            "seen": e.seen,
+            "done": e.done,
+            "at": when(at.at_us),
+        },
+    )
+    if e.client_order_id is not None and batch.current("orders", e.client_order_id, "state"):
+        batch.add_flag("orders", e.client_order_id, e.kind)
+
+
+@on(ev.BooksCompared)
+def _books_compared(batch: Batch, at: Recorded, e: ev.BooksCompared) -> None:
+    batch.insert(
+        "truth_snapshots",
+        at.seq,
+        {
+            "seq": at.seq,
+            "status": e.status,
+            "deltas": compact_json(e.deltas),
+            "detail": e.detail,
+            "at": when(at.at_us),
+        },
+    )
+
+
+@on(ev.FeedGapRecorded)
+def _feed_gap(batch: Batch, at: Recorded, e: ev.FeedGapRecorded) -> None:
+    batch.insert(
+        "feed_gaps",
+        at.seq,
+        {
+            "seq": at.seq,
+            "instrument": e.instrument,
+            "from_time": iso_utc(e.from_us),
+            "to_time": iso_utc(e.to_us),
+            "reason": e.reason,
+            "lost": e.lost,
+        },
+    )

@@ -1,0 +1,231 @@
+"""Is the record intact, do the tables say what it says, and does it obey the laws?
+
+Reads only, and one snapshot of the database, so that it may run beside a service that trades. It
+repairs nothing: every problem is one line that names the seq or the row.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from attrs import define, field, frozen
+from sqlite_utils import Database
+
+from fsm.events import Recorded
+from storage.journal import (
+    GENESIS,
+    Head,
+    JournalDamaged,
+    JournalReader,
+    check_head,
+    connect_readonly,
+    read_head,
+)
+from storage.laws import Laws
+from storage.ledger import Ledger
+from storage.projections import Projector, compare
+from storage.schema import PROJECTION_STATE, PROJECTIONS, SCHEMA_VERSION, create_projections
+from storage.schema import version_of as schema_version_of
+
+_PROBLEMS_MAX = 200
+_CHUNK = 2_000
+
+
+@frozen(slots=True, kw_only=True)
+class VerifyReport:
+    """What was found. `checks` counts what was looked at, so that an empty pass shows as one."""
+
+    events: int
+    head_seq: int
+    head_hash: str
+    problems: tuple[str, ...]
+    checks: dict[str, int]
+
+    @property
+    def ok(self) -> bool:
+        """Nothing was found wrong."""
+        return not self.problems
+
+
+def verify(path: Path | str) -> VerifyReport:
+    """Check a live, a stopped or a copied database.
+
+    Raises FileNotFoundError and SchemaTooNew; damage is a problem in the report, never an error.
+    """
+    kept: Head | JournalDamaged | None
+    try:
+        kept = read_head(path)  # before the snapshot: the head may lag, never lead
+    except JournalDamaged as damage:
+        kept = damage
+    try:
+        conn = connect_readonly(path)
+    except sqlite3.Error as problem:
+        return _unreadable(problem)
+    try:
+        conn.execute("BEGIN")
+        return _Verification(conn, Path(path), kept).run()
+    except sqlite3.Error as problem:
+        return _unreadable(problem)
+    finally:
+        conn.close()
+
+
+def _unreadable(problem: sqlite3.Error) -> VerifyReport:
+    return VerifyReport(
+        events=0,
+        head_seq=0,
+        head_hash=GENESIS.hex(),
+        problems=(f"the database cannot be read: {problem}",),
+        checks={},
+    )
+
+
+@define
+class _Verification:
+    conn: sqlite3.Connection
+    path: Path
+    kept: Head | JournalDamaged | None
+    problems: list[str] = field(factory=list)
+    dropped: int = 0
+    checks: dict[str, int] = field(factory=dict)
+
+    def problem(self, line: str) -> None:
+        """Keep it, up to a limit; the rest is counted (L9)."""
+        if len(self.problems) < _PROBLEMS_MAX:
+            self.problems.append(line)
+        else:
+            self.dropped += 1
+
+    def run(self) -> VerifyReport:
+        reader = JournalReader(self.conn)
+        head = reader.head()
+        self._pages()
+        self._head(reader)
+        events = self._stream(reader, head)
+        if self.dropped:
+            self.problems.append(f"and {self.dropped} more")
+        return VerifyReport(
+            events=events,
+            head_seq=head.seq,
+            head_hash=head.hash.hex(),
+            problems=tuple(self.problems),
+            checks=self.checks,
+        )
+
+    def _pages(self) -> None:
+        for (line,) in self.conn.execute("PRAGMA quick_check(20)"):
+            self.checks["pages"] = 1
+            if line != "ok":
+                self.problem(f"database file: {line}")
+
+    def _head(self, reader: JournalReader) -> None:
+        self.checks["head"] = int(self.kept is not None)
+        if isinstance(self.kept, JournalDamaged):
+            self.problem(str(self.kept))
+        elif self.kept is not None:
+            try:
+                check_head(reader, self.path, self.kept)
+            except JournalDamaged as damage:
+                self.problem(str(damage))
+
+    def _stream(self, reader: JournalReader, head: Head) -> int:
+        """One pass over the journal feeds the laws, the ledger and a second set of projections."""
+        keys = _KeysByTurn(self.conn)
+        laws = Laws(report=self._law, keys_of_turn=keys.up_to)
+        ledger, tables = Ledger(), self._tables()
+        seen, chunk = 0, list[Recorded]()
+        try:
+            for recorded in reader.verified():
+                laws.see(recorded)
+                ledger.apply(recorded.event, recorded.seq)
+                seen = recorded.seq
+                if tables is not None and seen <= tables.until:
+                    chunk.append(recorded)
+                    if len(chunk) >= _CHUNK or seen == tables.until:
+                        tables.projector.apply(chunk)
+                        chunk = []
+            laws.finish()
+            self._totals(ledger)
+            self._stray_keys(head)
+        except JournalDamaged as damage:
+            self.problem(str(damage))  # beyond it nothing can be trusted, tables included
+        else:
+            self._compare(tables, head)
+        finally:
+            if tables is not None:
+                tables.projector.conn.close()
+        self.checks["chain"] = seen
+        self.checks |= laws.counts
+        return seen
+
+    def _law(self, seq: int, what: str) -> None:
+        self.problem(f"seq {seq}: {what}")
+
+    def _totals(self, ledger: Ledger) -> None:
+        running, recomputed = ledger.running(), ledger.recomputed()
+        self.checks["ledger_totals"] = len(recomputed)
+        if running != recomputed:
+            self.problem(f"ledger: running totals {running} differ from {recomputed}")
+
+    def _stray_keys(self, head: Head) -> None:
+        count = self.conn.execute("SELECT count(*) FROM dedup_keys").fetchone()[0]
+        self.checks["dedup_keys"] = count
+        stray = "SELECT key, seq FROM dedup_keys WHERE seq < 1 OR seq > ? LIMIT 20"
+        for key, seq in self.conn.execute(stray, (head.seq,)):
+            self.problem(
+                f"dedup key {key!r} belongs to seq {seq}, which is not in the journal (L5)"
+            )
+
+    # ------------------------------------------------------------------------------ projections
+
+    def _tables(self) -> _Tables | None:
+        """A second, empty set of projections, to be brought as far as the first; None if old."""
+        if schema_version_of(self.conn) < SCHEMA_VERSION:
+            return None  # written by an older version: its tables come with the next start
+        sql = f"SELECT seq FROM {PROJECTION_STATE}"
+        row = self.conn.execute(sql).fetchone()
+        scratch = sqlite3.connect("", isolation_level=None)  # in memory, spilled to disk when large
+        create_projections(Database(scratch))
+        return _Tables(Projector(scratch), row[0] if row else 0)
+
+    def _compare(self, tables: _Tables | None, head: Head) -> None:
+        if tables is None:
+            self.checks["projections"] = 0
+            return
+        self.checks["projections"] = tables.until
+        self.checks["projection_lag"] = head.seq - tables.until
+        if tables.until > head.seq:
+            self.problem(f"projections: at seq {tables.until}, the journal ends at {head.seq}")
+        elif tables.projector.failed is not None:
+            at = tables.projector.seq
+            self.problem(f"projections: refused after seq {at}: {tables.projector.failed}")
+        else:
+            for line in compare(self.conn, tables.projector.conn):
+                self.problem(f"projections: {line}")
+            self.checks["projection_tables"] = len(PROJECTIONS)
+
+
+@frozen(slots=True)
+class _Tables:
+    projector: Projector
+    until: int
+
+
+class _KeysByTurn:
+    """The dedup keys in order of their events, handed out turn by turn."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self._rows: Iterator[tuple[str, int]] = conn.execute(
+            "SELECT key, seq FROM dedup_keys ORDER BY seq"
+        )
+        self._next = next(self._rows, None)
+
+    def up_to(self, last_seq: int) -> list[str]:
+        """The keys whose event is not after `last_seq` and that were not given out before."""
+        keys = []
+        while self._next is not None and self._next[1] <= last_seq:
+            keys.append(self._next[0])
+            self._next = next(self._rows, None)
+        return keys

@@ -1,0 +1,386 @@
+"""The one connection that writes and checkpoints, and the thread that drives it.
+
+A turn is one transaction or part of one: whatever turns wait are committed together (group
+commit), each chunk of rows by one multi-row INSERT, because `executemany` beside a busy event loop
+convoys on the interpreter lock. A failed commit poisons the writer: nothing later is committed.
+Whatever goes wrong here is said through `failed`, through a callback or through the statistics; it
+never ends the writer thread in silence, because then turns would wait for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from attrs import define, frozen
+
+from fsm.events import Event, Recorded
+from storage.inserts import disk_is_full, insert
+from storage.journal import GENESIS, Head, chain, connect_readonly, write_head
+from storage.projections import Projector
+from storage.schema import migrate
+
+_JOURNAL = "journal (seq, turn, at_us, stream, type, payload, hash)"
+_IDENTITIES = "identities (venue_order_id, client_order_id, seq)"
+T = TypeVar("T")
+_PENDING_PROJECTION_MAX = 50_000
+_IDLE_WAIT_S = 0.2
+
+
+class JournalFailed(Exception):
+    """The journal cannot be written any more; only cancels may leave from here on (L1)."""
+
+
+@frozen(slots=True)
+class TurnBatch:
+    """What one turn decided: events with their encoded payloads, dedup keys, identities."""
+
+    turn: int
+    first_seq: int
+    at_us: int
+    events: tuple[Event, ...]
+    payloads: tuple[bytes, ...]
+    dedup_keys: tuple[tuple[str, int], ...] = ()
+    identities: tuple[tuple[str, str, int], ...] = ()
+
+
+@define
+class WriterStatistics:
+    """Counters since the start; `busy_s` over wall time is the writer's utilisation."""
+
+    commits: int = 0
+    turns: int = 0
+    events: int = 0
+    busy_s: float = 0.0
+    last_commit_s: float = 0.0
+    ballast_released: bool = False
+    head_failures: int = 0
+    callback_failures: int = 0
+    last_problem: str = ""
+
+
+class Journal(Protocol):
+    """What the dispatcher needs: hand over a turn, hear when it is durable."""
+
+    @property
+    def head(self) -> Head:
+        """The last durable row."""
+
+    def append(self, batch: TurnBatch) -> None:
+        """Hand over a turn; durability is told through the callback given at start."""
+
+
+def open_writing_connection(path: Path) -> sqlite3.Connection:
+    """The writing connection: WAL, FULL, foreign threads allowed (one thread uses it at a time)."""
+    conn = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    conn.execute("PRAGMA journal_mode = WAL")
+    conn.execute("PRAGMA synchronous = FULL")
+    conn.execute("PRAGMA busy_timeout = 5000")
+    return conn
+
+
+class JournalWriter:
+    """Commits turns and feeds the projections. Not aware of threads: one caller at a time."""
+
+    def __init__(
+        self, path: Path | str, *, ballast_bytes: int = 0, head_interval_s: float = 1.0
+    ) -> None:
+        self.path = Path(path)
+        if self.path.exists() and self.path.stat().st_size > 0:
+            connect_readonly(self.path).close()  # a newer schema is refused before a byte changes
+        self.conn = open_writing_connection(self.path)
+        try:
+            self._load(path, ballast_bytes, head_interval_s)
+        except BaseException:
+            self.conn.close()
+            raise
+
+    def _load(self, path: Path | str, ballast_bytes: int, head_interval_s: float) -> None:
+        self.migrated = migrate(self.conn, str(path))
+        row = self.conn.execute(
+            "SELECT seq, hash, turn FROM journal ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
+        self.head = Head(row[0], row[1], row[2]) if row else Head(0, GENESIS)
+        self.projector = Projector(self.conn)
+        self.statistics = WriterStatistics()
+        self.failed: JournalFailed | None = None
+        self.before_commit: Callable[[], None] | None = None  # fault point of chaos scripts
+        self._pending_projection: deque[Recorded] = deque()
+        self._head_interval_s = head_interval_s
+        self._head_written_at = 0.0
+        self._head_kept_seq = -1
+        self._ballast = Path(f"{path}.ballast")
+        self._reserve_ballast(ballast_bytes)
+
+    def _reserve_ballast(self, size: int) -> None:
+        """Disk space to give back when the disk is full, so that exits can still be journaled."""
+        if size <= 0:
+            return
+        fd = os.open(self._ballast, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if os.fstat(fd).st_size < size:
+                os.posix_fallocate(fd, 0, size)
+        except OSError:
+            os.ftruncate(fd, 0)  # no room even now: doctor and the disk guard say so
+        finally:
+            os.close(fd)
+
+    # ------------------------------------------------------------------------------- committing
+
+    def commit(self, batches: Sequence[TurnBatch]) -> None:
+        """Commit the turns in one transaction; after it returns they are durable (L1, L5).
+
+        Raises JournalFailed, and does so for ever after the first failure.
+        """
+        if self.failed is not None:
+            raise self.failed
+        started = time.perf_counter()
+        try:
+            head, recorded = self._transaction(batches)
+        except Exception as problem:
+            # Recorded in `failed`; a defect of ours must stop the journal as a full disk does.
+            if not (disk_is_full(problem) and self._release_ballast()):
+                raise self._poison(problem) from problem
+            try:
+                head, recorded = self._transaction(batches)
+            except Exception as again:
+                raise self._poison(again) from again
+        self.head = head
+        self._pending_projection.extend(recorded)
+        took = time.perf_counter() - started
+        self.statistics.commits += 1
+        self.statistics.turns += len(batches)
+        self.statistics.events += len(recorded)
+        self.statistics.busy_s += took
+        self.statistics.last_commit_s = took
+
+    def _poison(self, problem: BaseException) -> JournalFailed:
+        what = str(problem) or type(problem).__name__
+        self.failed = JournalFailed(f"{self.path}: the journal cannot be written: {what}")
+        return self.failed
+
+    def _release_ballast(self) -> bool:
+        """Give the reserved space back; True when there was some (then one more try is safe)."""
+        try:
+            if self._ballast.stat().st_size == 0:
+                return False
+            self._ballast.unlink()
+        except OSError:
+            return False
+        self.statistics.ballast_released = True
+        return True
+
+    def _transaction(self, batches: Sequence[TurnBatch]) -> tuple[Head, list[Recorded]]:
+        conn = self.conn
+        rows: list[object] = []
+        recorded: list[Recorded] = []
+        seq, previous = self.head.seq, self.head.hash
+        for batch in batches:
+            assert batch.first_seq == seq + 1, (
+                f"turn {batch.turn}: seq {batch.first_seq} after {seq}"
+            )
+            for event, payload in zip(batch.events, batch.payloads, strict=True):
+                seq += 1
+                stream, kind = event.stream, type(event).__name__
+                previous = chain(previous, seq, batch.turn, batch.at_us, stream, kind, payload)
+                rows += (seq, batch.turn, batch.at_us, stream, kind, payload.decode(), previous)
+                recorded.append(Recorded(seq, batch.turn, batch.at_us, stream, event))
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            if self.before_commit is not None:
+                self.before_commit()
+            insert(conn, _JOURNAL, 7, rows)
+            keys: list[object] = [
+                item for batch in batches for pair in batch.dedup_keys for item in pair
+            ]
+            insert(conn, "dedup_keys (key, seq)", 2, keys)
+            names: list[object] = [
+                item for batch in batches for triple in batch.identities for item in triple
+            ]
+            insert(conn, _IDENTITIES, 3, names, "INSERT OR IGNORE")
+            conn.execute("COMMIT")
+        except BaseException:
+            if conn.in_transaction:
+                conn.execute("ROLLBACK")
+            raise
+        return Head(seq, previous, batches[-1].turn if batches else self.head.turn), recorded
+
+    # ------------------------------------------------------------------------------ projections
+
+    @property
+    def projection_lag(self) -> int:
+        """How many committed events the projections have not seen yet."""
+        return self.head.seq - self.projector.seq
+
+    def project(self, limit: int) -> int:
+        """Bring the projections forward by at most `limit` events; returns how many.
+
+        A row that a projection refuses stops the projector (`projector.failed`), never the
+        journal: what is committed stays, and `holdfast rebuild` starts over.
+        """
+        if self.projector.failed is not None:
+            self._pending_projection.clear()
+            return 0
+        pending = self._pending_projection
+        if not pending or pending[0].seq != self.projector.seq + 1:
+            pending.clear()
+            return self.projector.catch_up(limit)
+        chunk = [pending.popleft() for _ in range(min(limit, len(pending)))]
+        return self.projector.apply(chunk)
+
+    def project_all(self) -> None:
+        """Bring the projections up to the head."""
+        while self.project(5_000):
+            pass
+
+    def must_project(self) -> bool:
+        """True when so much waits that memory would grow without bound."""
+        return len(self._pending_projection) > _PENDING_PROJECTION_MAX
+
+    # -------------------------------------------------------------------------------- the head
+
+    def keep_head(self, *, force: bool = False) -> None:
+        """Write the head outside the database when its interval has passed.
+
+        A head that cannot be written only lags behind, which is allowed: the failure is counted
+        (`statistics.head_failures`), tried again after the interval, and stops nothing.
+        """
+        now = time.monotonic()
+        if self.head.seq == self._head_kept_seq:
+            return
+        if force or now - self._head_written_at >= self._head_interval_s:
+            self._head_written_at = now
+            try:
+                write_head(self.path, self.head)
+                self._head_kept_seq = self.head.seq
+            except OSError as problem:
+                self.statistics.head_failures += 1
+                self.statistics.last_problem = f"head: {problem}"
+
+    def record_callback_failure(self, problem: Exception) -> None:
+        """A listener raised while it was told of a commit: kept in the statistics."""
+        self.statistics.callback_failures += 1
+        self.statistics.last_problem = f"callback: {problem!r}"
+
+    def close(self) -> None:
+        """Catch the projections up, keep the head and close the connection."""
+        try:
+            if self.failed is None:
+                self.project_all()
+                self.keep_head(force=True)
+        finally:
+            self.conn.close()
+
+
+class InlineJournal:
+    """Commits at once in the caller's thread: for simulated time, where nothing may overtake."""
+
+    def __init__(self, writer: JournalWriter, on_durable: Callable[[int], None]) -> None:
+        self.writer = writer
+        self._on_durable = on_durable
+
+    @property
+    def head(self) -> Head:
+        """The last durable row."""
+        return self.writer.head
+
+    def append(self, batch: TurnBatch) -> None:
+        """Commit and report. Raises JournalFailed."""
+        self.writer.commit([batch])
+        if self.writer.must_project():
+            self.writer.project_all()
+        self._on_durable(batch.turn)
+
+
+class ThreadedJournal:
+    """One writer thread fed by a queue; callbacks run in that thread and must only hand over."""
+
+    def __init__(
+        self,
+        writer: JournalWriter,
+        on_durable: Callable[[int], None],
+        on_failed: Callable[[JournalFailed], None],
+        *,
+        projection_batch_max: int = 5_000,
+    ) -> None:
+        self.writer = writer
+        self._on_durable, self._on_failed = on_durable, on_failed
+        self._batch_max = projection_batch_max
+        self._queue: deque[TurnBatch] = deque()
+        self._condition = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def head(self) -> Head:
+        """The last durable row."""
+        return self.writer.head
+
+    @property
+    def waiting(self) -> int:
+        """Turns that are handed over and not committed yet."""
+        return len(self._queue)
+
+    def append(self, batch: TurnBatch) -> None:
+        """Hand a turn over; returns at once. The dispatcher bounds the turns in flight (L9)."""
+        with self._condition:
+            assert not self._closing, f"turn {batch.turn} came after close"
+            self._queue.append(batch)
+            self._condition.notify()
+
+    def close(self) -> None:
+        """Commit what waits and end the thread; the writer's own `close` does the rest."""
+        with self._condition:
+            self._closing = True
+            self._condition.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                while not self._queue and not self._closing:
+                    # Idle work gives the lock up: what came meanwhile was notified to nobody.
+                    if self._idle_work() or self._queue or self._closing:
+                        continue
+                    self._condition.wait(_IDLE_WAIT_S)
+                batches = list(self._queue)
+                self._queue.clear()
+                if not batches and self._closing:
+                    break
+            try:
+                self.writer.commit(batches)
+            except JournalFailed as failure:
+                # Later turns are discarded, each group reported, never committed.
+                self._tell(self._on_failed, failure)
+                continue
+            self._tell(self._on_durable, batches[-1].turn)
+            self.writer.keep_head()
+            if self.writer.must_project():
+                self.writer.project(self._batch_max)
+
+    def _tell(self, callback: Callable[[T], None], what: T) -> None:
+        """A callback that raises must not end the thread: what is durable stays durable."""
+        try:
+            callback(what)
+        except Exception as problem:
+            self.writer.record_callback_failure(problem)
+
+    def _idle_work(self) -> bool:
+        """Projections while no turn waits; the lock is given up so that appends never block."""
+        if self.writer.failed is not None:
+            return False
+        self._condition.release()
+        try:
+            self.writer.keep_head()
+            return self.writer.project(self._batch_max) > 0
+        finally:
+            self._condition.acquire()

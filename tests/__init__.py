@@ -1,0 +1,1 @@
+"""The tests; `tests.bench` is run by `scripts/bench`."""

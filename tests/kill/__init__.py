@@ -1,0 +1,1 @@
+"""Real processes, real kills: the engine against a venue that outlives it."""
