@@ -94,12 +94,14 @@ class Engine:
             in_flight_max=settings.in_flight_max,
         )
         self.restarts = 0
+        self._disk_full = False
+        self._spilled: tuple[str, ...] = ()
 
     # -------------------------------------------------------------------------------- journaling
 
     def journal_inline(self) -> None:
         """Commit in the caller's thread: for simulated time, where nothing may overtake."""
-        self.dispatcher.journal = InlineJournal(self.writer, self.dispatcher.on_durable)
+        self.dispatcher.journal = InlineJournal(self.writer, self.turn_durable)
 
     def journal_threaded(
         self, on_durable: Callable[[int], None], on_failed: Callable[[JournalFailed], None]
@@ -114,6 +116,18 @@ class Engine:
         self.dispatcher.journal = journal
         return journal
 
+    def turn_durable(self, turn: int) -> None:
+        """A commit went through. When it took the ballast to do so, trading stops at once: what
+        room is left belongs to exits."""
+        if self.writer.statistics.ballast_released and not self._disk_full:
+            self._disk_full = True
+            self.inbox.tell_local(msg.Halt("disk_full"))
+        if self._spilled:
+            # The first turn holds what the spill says: from here on the journal tells it.
+            spill_path(self.settings.database).unlink(missing_ok=True)
+            self._spilled = ()
+        self.dispatcher.on_durable(turn)
+
     # ---------------------------------------------------------------------------------- sessions
 
     def start(self) -> None:
@@ -123,6 +137,7 @@ class Engine:
         self.world.ids.prefix = session_id
         names = tuple(strategy.name for _, strategy in settings.strategies)
         fresh = self.writer.head.seq == 0
+        self._spilled = read_spill(settings.database)
         self.inbox.tell_local(
             msg.StartSession(
                 session_id=session_id,
@@ -133,7 +148,7 @@ class Engine:
                 seed=settings.seed,
                 instruments=self._instruments(),
                 strategies=names,
-                spilled=read_spill(settings.database),
+                spilled=self._spilled,
                 opening=dict(settings.opening) if fresh and settings.opening is not None else None,
             )
         )
@@ -146,10 +161,6 @@ class Engine:
             if spec is not None:
                 known.setdefault(spec.name, spec)
         return tuple(known.values())
-
-    def forget_spill(self) -> None:
-        """The spilled cancels are durable in the journal now."""
-        spill_path(self.settings.database).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the files; an inline journal's projections are caught up."""

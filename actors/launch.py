@@ -180,6 +180,7 @@ class Launch:
         if self.speed != "max" and self.speed_factor() <= 0:
             raise LaunchError(f"--speed {self.speed}: a number above zero, or max", 2)
         source = self.market_file()
+        strategies_of(self.config, self._specs(source))  # refused before anything is written
         self.lock()
         try:
             if source is not None and self.speed == "max":
@@ -187,6 +188,9 @@ class Launch:
             return self._serve(source)
         finally:
             self.unlock()
+
+    def _specs(self, source: MarketFile | None) -> tuple[Instrument, ...]:
+        return source.instruments if source is not None else instruments_of(self.config)
 
     def speed_factor(self) -> float:
         """How much faster than its own time a file is played; 0 when it is no number."""
@@ -196,8 +200,11 @@ class Launch:
             return 0.0
 
     def _replay(self, source: MarketFile) -> Summary:
-        rows = iter(_checked(source, self.data))
-        first = next(rows, None)
+        rows = iter(source)
+        try:
+            first = next(rows, None)
+        except MarketFileError as problem:
+            raise LaunchError(str(problem), 2) from problem
         if first is None:
             raise LaunchError(f"{self.data}: no row that can be used; {source.report.summary()}", 2)
         clock = SimulatedClock(first.event_us)
@@ -220,6 +227,8 @@ class Launch:
         try:
             trio.run(_with_signals, replay)
             self.interrupted = replay.cut_short
+            if replay.data_error is not None:
+                raise LaunchError(replay.data_error, 2)
             return self._summary(engine, replay.halt_reason, _feed_report(source))
         finally:
             _close(engine)
@@ -227,7 +236,7 @@ class Launch:
 
     def _serve(self, source: MarketFile | None) -> Summary:
         config = self.config
-        specs = source.instruments if source is not None else instruments_of(config)
+        specs = self._specs(source)
         clock = SystemClock()
         local = None if config.venue.socket else self.sim_venue(specs)
         venue: InProcessVenue | SocketVenue = (
@@ -259,6 +268,8 @@ class Launch:
         try:
             service = trio.run(serve)
             self.interrupted = service.interrupted
+            if service.data_error is not None:
+                raise LaunchError(service.data_error, 2)
             report = None if source is None else _feed_report(source)
             return self._summary(engine, service.halt_reason, report)
         finally:
@@ -273,19 +284,12 @@ class Launch:
         if source is None:
             rng = random.Random(f"{self.config.engine.seed}/market/{engine.writer.head.seq}")
             return iter(SyntheticMarket(specs, rng, clock.now_us()))
-        return _moved_to_now(_checked(source, self.data), clock, self.speed_factor())
+        return _moved_to_now(iter(source), clock, self.speed_factor())
 
     def _summary(self, engine: Engine, reason: str, feed: dict[str, Any] | None) -> Summary:
         if engine.writer.failed is None:
             engine.writer.project_all()
         return summarise(engine, reason, feed)
-
-
-def _checked(source: MarketFile, path: Path | None) -> Iterator[MarketData]:
-    try:
-        yield from source
-    except MarketFileError as problem:
-        raise LaunchError(str(problem), 2) from problem
 
 
 def _chained(first: MarketData, rest: Iterator[MarketData]) -> Iterator[MarketData]:

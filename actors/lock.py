@@ -9,8 +9,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
+
+_TRIES, _PAUSE_S = 10, 0.02
 
 
 class DatabaseLock:
@@ -23,9 +26,13 @@ class DatabaseLock:
     def acquire(self, about: dict[str, Any] | None = None) -> bool:
         """Take the lock; False when another process holds it. Raises OSError on a bad path."""
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        for _ in range(_TRIES):
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(_PAUSE_S)  # somebody may only be looking who holds it (`holder`)
+        else:
             os.close(fd)
             return False
         os.ftruncate(fd, 0)

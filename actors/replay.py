@@ -7,13 +7,14 @@ nothing overtakes a commit. Control and signals are looked at between rows.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import trio
 from attrs import define, field
 
 from actors import messages as msg
 from actors.engine import Engine
+from actors.feeds.errors import MarketFileError
 from actors.feeds.gaps import GapDetector
 from actors.runtime.clock import SimulatedClock
 from actors.shutdown import Shutdown
@@ -43,6 +44,7 @@ class Replay:
     halt_reason: str = ""
     rows_fed: int = 0
     cut_short: bool = False
+    data_error: str | None = None
     _gaps: GapDetector = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -71,7 +73,7 @@ class Replay:
         engine.inbox.facts.offer(VenueConnected(venue_us=self.clock.now_us()))
         simulation.settle()
         started_us = self.clock.now_us()
-        for data in self.rows:
+        for data in self._readable():
             if data.event_us <= self.resume_after_us:
                 continue
             self._note_gap(data)
@@ -89,6 +91,14 @@ class Replay:
         self.stop("data_ended")
         self._end(simulation)
         self.on_progress(self.rows_fed)
+
+    def _readable(self) -> Iterator[MarketData]:
+        """The rows up to the first that cannot be used in strict mode; the session ends cleanly."""
+        try:
+            yield from self.rows
+        except MarketFileError as problem:
+            self.data_error = str(problem)
+            self.stop("data_error")
 
     def _note_gap(self, data: MarketData) -> None:
         gap = self._gaps.observe(data.instrument, data.event_us)

@@ -18,6 +18,7 @@ from loguru import logger
 
 from actors import messages as msg
 from actors.engine import Engine
+from actors.feeds.errors import MarketFileError
 from actors.feeds.gaps import GapDetector
 from actors.runtime import control_socket
 from actors.runtime.supervision import ChildDied, Intensity, Supervisor
@@ -59,6 +60,7 @@ class Service:
         self.shutdown: Shutdown | None = None
         self.halt_reason = ""
         self.interrupted = False
+        self.data_error: str | None = None
         self._bell = trio.Event()
         self._token = trio.lowlevel.current_trio_token()
         self._journal = engine.journal_threaded(self._on_durable, self._on_failed)
@@ -76,7 +78,7 @@ class Service:
         self._token.run_sync_soon(self._failed, failure)
 
     def _durable(self, turn: int) -> None:
-        self.engine.dispatcher.on_durable(turn)
+        self.engine.turn_durable(turn)
         self._ring()
 
     def _failed(self, failure: JournalFailed) -> None:
@@ -130,7 +132,7 @@ class Service:
         inbox, clock, gaps = self.engine.inbox, self.engine.clock, GapDetector(self.options.gap_us)
         shed_from: dict[str, int] = {}
         shed: dict[str, int] = {}
-        for data in self.options.market:
+        for data in self._readable():
             wait_us = self.options.pace_us(data.event_us) - clock.now_us()
             if wait_us > 0:
                 await trio.sleep(wait_us / SECOND_US)
@@ -151,6 +153,15 @@ class Service:
                     msg.FeedGapSeen(data.instrument, since, data.event_us, "lane full", lost)
                 )
         self._stop("data_ended")
+
+    def _readable(self) -> Iterator[MarketData]:
+        """The rows up to the first that cannot be used in strict mode; the session ends cleanly."""
+        try:
+            yield from self.options.market
+        except MarketFileError as problem:
+            logger.error("FEED_UNREADABLE {}", problem)
+            self.data_error = str(problem)
+            self._stop("data_error")
 
     async def _run_control(self) -> None:
         handler = ControlHandler(self.engine, self._stop)

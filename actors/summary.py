@@ -78,8 +78,6 @@ class Summary:
             lines += [
                 f"    line {line}: {text}" for line, text in self.feed.get("problems", [])[:10]
             ]
-            if self.feed.get("truncated_message"):
-                lines.append(f"    {self.feed['truncated_message']}")
         return lines
 
 
@@ -108,7 +106,7 @@ def summarise(engine: Engine, halt_reason: str, feed: dict[str, Any] | None = No
         positions_open=sum(1 for p in world.positions.values() if p.state not in ENDED),
         realized_pnl=ledger.session_realized,
         fees=ledger.session_fees,
-        truth=reconciler.truth_status,
+        truth="unverified" if engine.writer.failed else reconciler.truth_status,
         truth_deltas=dict(reconciler.truth_deltas),
         seq=engine.writer.head.seq,
         hash=engine.writer.head.hash.hex(),

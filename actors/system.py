@@ -39,6 +39,7 @@ from fsm import events as ev
 from fsm import facts
 from fsm.machine import IllegalTrigger
 from fsm.market import MarketTrade, Tick
+from fsm.mode import ModeState
 from storage.codec import encode
 from storage.writer import JournalFailed
 
@@ -349,6 +350,9 @@ class System:
     def journal_failed(self, failure: JournalFailed) -> None:
         """Only cancels may leave from here on (L1)."""
         self.world.journal_ok = False
+        mode = self.books.mode
+        mode.state, mode.halt_reason = ModeState.HALTED, mode.halt_reason or "journal_failed"
+        self.world.mode = mode.state  # cannot be journaled, so it is only said
         self.releasing.cancel_without_journal()
         self.on_journal_failed(failure)
 

@@ -21,6 +21,7 @@ from fsm import events as ev
 from fsm.instrument import Instrument
 from fsm.money import DIVISION, ONE, ZERO, divide
 from fsm.order import TERMINAL
+from fsm.pnl import Holding, apply_fill
 from fsm.position import ENDED
 from fsm.vocabulary import OrderRole, Side
 
@@ -94,6 +95,7 @@ class Ledger:
     _reserves: dict[str, _Reserve] = field(factory=dict)
     _exposures: dict[str, _Exposure] = field(factory=dict)
     _leverages: dict[str, Decimal] = field(factory=dict)
+    _nets: dict[str, Holding] = field(factory=dict)
     _reserved: dict[str, Decimal] = field(factory=dict)
     _margin: Decimal = ZERO
     _notional: Decimal = ZERO
@@ -127,6 +129,10 @@ class Ledger:
     def capital(self) -> Decimal:
         """Opening capital plus realized PnL and funding minus fees, quote units."""
         return self.seed + self.realized_pnl + self.funding - self.fees_paid
+
+    def net(self, instrument: str) -> Holding:
+        """What a margin venue sees of an instrument: all positions netted, at average cost."""
+        return self._nets.get(instrument, Holding())
 
     def view(self) -> AccountView:
         """The account as published."""
@@ -228,12 +234,21 @@ class Ledger:
             return
         if event.fee_asset is not None and fee != 0:
             self._move(event.fee_asset, -fee)
-        if instrument.is_margined:
-            return  # the wallet moves by realized PnL, in PositionChanged
         signed = event.side.sign * qty
+        if instrument.is_margined:
+            self._net(instrument, signed, event.price)
+            return
         self._move(instrument.base, signed)
         if event.price is not None:
             self._move(instrument.quote, -signed * event.price)
+
+    def _net(self, instrument: Instrument, signed: Decimal, price: Decimal | None) -> None:
+        """A margin venue nets all fills of an instrument and pays what *that* realizes, at its
+        average cost: the wallet follows it, while each position keeps its own basis and PnL. Both
+        sums agree whenever nothing is open."""
+        step = apply_fill(self.net(instrument.name), signed, price)
+        self._nets[instrument.name] = step.holding
+        self._move(instrument.quote, step.realized)
 
     def _average_cost(self, event: ev.OrderFilled, signed: Decimal) -> None:
         """A buy moves the average; a sale leaves it as it is, also when nothing is left."""
@@ -275,8 +290,10 @@ class Ledger:
         self.fees_paid += event.fee_quote
         self.session_realized += event.realized_delta
         self.session_fees += event.fee_quote
-        if instrument is not None and instrument.is_margined:
-            self._move(instrument.quote, event.realized_delta)
+        if instrument is not None and instrument.is_margined and event.cause == "settlement":
+            self._move(
+                instrument.quote, event.realized_delta
+            )  # its fill came without a price (P01)
         self._expose(event, margined=instrument is not None and instrument.is_margined)
 
     def _expose(self, event: ev.PositionChanged, *, margined: bool) -> None:

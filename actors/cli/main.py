@@ -88,6 +88,8 @@ def main(tokens: Sequence[str] | None = None) -> int:
 
 def _failed(problem: BaseException, debug: bool) -> int:
     """One line and the exit code; the traceback when it is asked for."""
+    while isinstance(problem, BaseExceptionGroup) and len(problem.exceptions) == 1:
+        problem = problem.exceptions[0]
     message, code = described(problem)
     if debug:
         import traceback

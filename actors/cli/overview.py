@@ -36,7 +36,7 @@ def print_overview(document: dict[str, Any]) -> None:
     print_table(working, columns.split(), empty="  none", title="Orders that are not over")
     feeds = [{"instrument": k} | v for k, v in document["feeds"].items()]
     columns = "instrument age_ms ticks gaps out_of_order duplicates"
-    print_table(feeds, columns.split(), empty="  no service is running", title="Feeds")
+    print_table(feeds, columns.split(), empty="  no service answers", title="Feeds")
     journal = document["journal"]
     fields = [(k, journal[k]) for k in ("seq", "hash", "writer_lag_ms", "wal_bytes")]
     troubles = {k: v for k, v in document["counters"].items() if v}
@@ -63,4 +63,4 @@ def print_account(account: dict[str, Any]) -> None:
 
 
 def _seconds(value: float | None) -> str:
-    return "no service is running" if value is None else f"{value:.0f} s"
+    return "no service answers" if value is None else f"{value:.0f} s"

@@ -48,8 +48,10 @@ def run(
     """Run the service until Ctrl-C, or for --for, and print the session summary."""
     from actors.config import load_config, with_overrides
     from actors.launch import AlreadyRunning, Launch, LaunchError
+    from actors.logs import to_stderr
     from actors.strategies.registry import StrategyError
 
+    to_stderr("WARNING" if json else "INFO")
     config = load_config(place.config)
     flags: dict[str, Any] = {}
     if mode is not None:

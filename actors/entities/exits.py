@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from actors import messages as msg
 from actors.effects import Notify, SendSubmit, SetTimer
 from actors.entities.levels import levels
-from actors.runtime.actor import Decision
+from actors.runtime.actor import Decision, Refused
 from fsm import events as ev
 from fsm.instrument import Instrument
 from fsm.mode import ModeState
@@ -110,7 +110,7 @@ def _decide(
     for order_id in position.live_of(OrderRole.ENTRY, OrderRole.QUOTE):
         decision.tells.append(msg.CancelOrder(order_id, f"exit decided: {reason}", by_engine=True))
     if position.state is S.MONITORING:
-        cover(position, decision, world, position.qty)
+        cover(position, decision, world, position.qty, reason)
     elif escalates:
         _clear_slow_exits(position, decision, world)
     return decision
@@ -122,7 +122,7 @@ def latched(position: Position, decision: Decision, world: World, qty: Decimal) 
     _append_decision(
         position, decision, world, position.exit_reason, "latched before the first fill"
     )
-    cover(position, decision, world, qty)
+    cover(position, decision, world, qty, position.exit_reason)
 
 
 def reopened(position: Position, decision: Decision, world: World, holding: Holding) -> None:
@@ -153,7 +153,7 @@ def reopened(position: Position, decision: Decision, world: World, holding: Hold
     _append_decision(
         position, decision, world, ExitReason.STRATEGY, "late fill on an ended position"
     )
-    cover(position, decision, world, holding.qty)
+    cover(position, decision, world, holding.qty, ExitReason.STRATEGY)
 
 
 def _append_decision(
@@ -178,8 +178,17 @@ def _append_decision(
 # -------------------------------------------------------------------------------- the exit order
 
 
-def cover(position: Position, decision: Decision, world: World, qty: Decimal) -> None:
-    """Place an exit for the part of the open quantity that no live exit covers."""
+def cover(
+    position: Position,
+    decision: Decision,
+    world: World,
+    qty: Decimal,
+    reason: ExitReason | None = None,
+) -> None:
+    """Place an exit for the part of the open quantity that no live exit covers.
+
+    `reason` is given when it was decided in this very turn, before the position knows it.
+    """
     if qty == 0 or world.mode in (ModeState.STOPPING, ModeState.STOPPED):
         return
     side = Side.SELL if qty > 0 else Side.BUY
@@ -193,7 +202,7 @@ def cover(position: Position, decision: Decision, world: World, qty: Decimal) ->
         gap = floor_to_step(gap, instrument.qty_step)
     if gap <= 0 or gap < position.min_qty:
         return
-    _place(position, decision, world, side, gap)
+    _place(position, decision, world, side, gap, reason=reason or position.exit_reason)
 
 
 def _flipped(position: Position, decision: Decision) -> None:
@@ -217,6 +226,7 @@ def _place(
     side: Side,
     qty: Decimal,
     *,
+    reason: ExitReason | None,
     order_id: str | None = None,
     type_: OrderType = OrderType.MARKET,
     limit: Decimal | None = None,
@@ -242,7 +252,7 @@ def _place(
             reduce_only=reduce_only,
             leverage=position.leverage,
             reserve_price=price,
-            exit_reason=position.exit_reason,
+            exit_reason=reason,
             rung=position.rung,
         )
     )
@@ -281,9 +291,9 @@ def _reduces_net(
 def on_place(position: Position, message: msg.PlaceExit, world: World) -> Decision:
     """An exit of exactly this shape: the decision is recorded, the ladder watches it."""
     if position.state is S.EXIT_PENDING and position.live_of(OrderRole.EXIT):
-        return Decision.ignore("exit: one is out already, a second would double it (X04)")
+        raise Refused(f"{position.address}: an exit is out, a second would double it (X04)")
     if not position.is_open or position.qty == 0:
-        return Decision.ignore("exit: nothing is open")
+        raise Refused(f"{position.address}: nothing is open")
     decision = Decision()
     if position.state is S.MONITORING:
         decision = _decide_without_cover(position, world)
@@ -295,6 +305,7 @@ def on_place(position: Position, message: msg.PlaceExit, world: World) -> Decisi
         world,
         side,
         qty,
+        reason=position.exit_reason or ExitReason.OPERATOR,
         order_id=message.client_order_id,
         type_=message.type,
         limit=message.limit_price,

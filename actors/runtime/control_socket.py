@@ -6,10 +6,12 @@ One JSON object a line each way, mode 0600. `ask` is the client's side, for the 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
 import stat
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -79,13 +81,16 @@ async def serve(database: Path | str, handler: Handler) -> None:
 
 
 def _bindable(path: Path) -> Path:
-    """A Unix socket's path is limited to about a hundred bytes: go by the working directory."""
+    """The path, or where it is too long for a socket (about a hundred bytes) one of its own in a
+    private folder of the user, the same for the service and for whoever asks it."""
     if len(os.fsencode(path)) <= _PATH_MAX:
         return path
-    relative = Path(os.path.relpath(path))
-    if len(os.fsencode(relative)) > _PATH_MAX:
-        raise OSError(f"{path}: too long for a socket; use a shorter --db path")
-    return relative
+    folder = Path(tempfile.gettempdir()) / f"holdfast-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
+        raise OSError(f"{folder}: not private to this user; use a shorter --db path")
+    digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:24]
+    return folder / f"{digest}.sock"
 
 
 async def _converse(stream: SocketStream, handler: Handler) -> None:
@@ -97,8 +102,10 @@ async def _converse(stream: SocketStream, handler: Handler) -> None:
                 line = await lines.receive_until(b"\n", _LINE_MAX)
                 answer = await _answer(line, handler)
                 await stream.send(json.dumps(answer).encode() + b"\n")
-        except (anyio.EndOfStream, anyio.IncompleteRead, anyio.DelimiterNotFound) as problem:
-            logger.debug("CONTROL_CLIENT_ENDED {}", type(problem).__name__)
+        except (anyio.EndOfStream, anyio.IncompleteRead):
+            return  # the client is done
+        except anyio.DelimiterNotFound:
+            logger.warning("CONTROL_LINE_TOO_LONG limit={}", _LINE_MAX)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError) as problem:
             logger.debug("CONTROL_CLIENT_GONE {}", type(problem).__name__)
 

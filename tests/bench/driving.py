@@ -1,0 +1,274 @@
+"""Engines to measure: real disk and real time as the service does it, or simulated time.
+
+The durable drive is the service's own turn loop without its edges (signals, control socket, status
+line): turns are pipelined, the journal has its thread, what is durable comes back through
+`run_sync_soon`. A source tops the control lane up before each turn, so that the lanes stay busy.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import trio
+from attrs import define, field
+
+from actors import messages as msg
+from actors.engine import Engine, EngineSettings
+from actors.runtime.clock import Clock, SimulatedClock, SystemClock
+from actors.simulation import Simulation
+from actors.strategies.base import Strategy
+from actors.venues.realtime import InProcessVenue
+from actors.venues.sim import SimSettings, SimVenue
+from actors.world import Rules
+from fsm.facts import VenueConnected
+from fsm.instrument import Instrument
+from fsm.market import Tick
+from fsm.timestamps import SECOND_US
+from fsm.vocabulary import InstrumentKind, OrderRole, OrderType, Side, TradingMode
+from storage.writer import JournalFailed
+from tests.bench.measuring import Figures
+
+START_US = 1_700_000_000 * SECOND_US
+PERPETUAL = Instrument(
+    name="BTC/USDT",
+    base="BTC",
+    quote="USDT",
+    kind=InstrumentKind.PERPETUAL,
+    price_tick=Decimal("0.1"),
+    qty_step=Decimal("0.0000001"),
+    max_leverage=Decimal(5),
+)
+BID, ASK = Decimal("60000.0"), Decimal("60000.5")
+QTY = Decimal("0.001")
+_WINDOW = 512  # orders on their way at once: enough to fill turns, few enough to stay realistic
+_NAP_S = 0.05
+_STALLED_S = 60.0
+
+
+def quote_at(event_us: int, bid: Decimal = BID, ask: Decimal = ASK) -> Tick:
+    """A tick with more depth than any workload takes."""
+    size = Decimal(10**9)
+    return Tick(
+        instrument=PERPETUAL.name,
+        bid=bid,
+        ask=ask,
+        bid_size=size,
+        ask_size=size,
+        event_us=event_us,
+        recv_us=event_us,
+    )
+
+
+def market_order(number: int, **more: Any) -> msg.PlaceOrder:
+    """An entry at the market, with a position of its own."""
+    return msg.PlaceOrder(
+        client_order_id=f"B{number:07d}",
+        role=OrderRole.ENTRY,
+        instrument=PERPETUAL.name,
+        side=Side.BUY,
+        qty=QTY,
+        type=OrderType.MARKET,
+        **more,
+    )
+
+
+def limit_quote(number: int) -> msg.PlaceOrder:
+    """A quote far below the market that rests until it is cancelled."""
+    return msg.PlaceOrder(
+        client_order_id=f"Q{number:07d}",
+        role=OrderRole.QUOTE,
+        instrument=PERPETUAL.name,
+        side=Side.BUY,
+        qty=QTY,
+        type=OrderType.LIMIT,
+        limit_price=Decimal(50000),
+        strategy="bench",
+    )
+
+
+def _venue() -> SimVenue:
+    settings = SimSettings(maker_fee_bps=Decimal(1), taker_fee_bps=Decimal(5))
+    return SimVenue([PERPETUAL], {"USDT": Decimal(10**12)}, settings, random.Random(1))
+
+
+def _engine(
+    folder: Path,
+    clock: Clock,
+    gateway: Any,
+    strategies: Sequence[tuple[str, Strategy]] = (),
+    rules: Rules | None = None,
+) -> Engine:
+    return Engine(
+        EngineSettings(
+            database=folder / "bench.db",
+            mode=TradingMode.PAPER,
+            rules=rules or Rules(max_in_flight_us=SECOND_US),
+            instruments=(PERPETUAL,),
+            strategies=tuple(strategies),
+            seed=1,
+        ),
+        clock,
+        gateway,
+    )
+
+
+# -------------------------------------------------------------------------------- simulated time
+
+
+def simulated(
+    folder: Path, strategies: Sequence[tuple[str, Strategy]] = ()
+) -> tuple[Engine, Simulation]:
+    """A started, reconciled engine in simulated time with one quote seen."""
+    clock, venue = SimulatedClock(START_US), _venue()
+    engine = _engine(folder, clock, venue, strategies)
+    engine.journal_inline()
+    engine.start()
+    simulation = Simulation(engine, clock, venue)
+    engine.inbox.facts.offer(VenueConnected(venue_us=START_US))
+    simulation.settle()
+    simulation.feed(quote_at(START_US))
+    return engine, simulation
+
+
+def place_all(simulation: Simulation, orders: Sequence[object], burst: int = 256) -> None:
+    """Give commands in bursts, and settle after each."""
+    for start in range(0, len(orders), burst):
+        for order in orders[start : start + burst]:
+            simulation.engine.inbox.command(order)
+        simulation.settle()
+
+
+# ------------------------------------------------------------------------------------- real time
+
+
+@define
+class Durable:
+    """A real-time engine on a real disk; `drive` runs it until `done` says so."""
+
+    folder: Path
+    rules: Rules | None = None
+    wrap_gateway: Callable[[InProcessVenue], Any] = lambda venue: venue
+    engine: Engine = field(init=False)
+    venue: InProcessVenue = field(init=False)
+    loop_cpu_s: float = 0.0
+    writer_cpu_s: float = 0.0
+    _bell: trio.Event = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        clock = SystemClock()
+        self.venue = InProcessVenue(_venue(), clock.now_us)
+        self.engine = _engine(self.folder, clock, self.wrap_gateway(self.venue), rules=self.rules)
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing waits and nothing is in flight."""
+        return not len(self.engine.inbox) and not self.engine.dispatcher.in_flight
+
+    async def drive(
+        self, top_up: Callable[[], None], done: Callable[[], bool], *tasks: Callable[..., Any]
+    ) -> float:
+        """Start, reconcile, see one quote; then time `top_up` and turns until `done` and the
+        projections are caught up. Returns seconds."""
+        sys.setswitchinterval(1e-4)
+        self._bell = trio.Event()
+        token, engine = trio.lowlevel.current_trio_token(), self.engine
+
+        def failed(failure: JournalFailed) -> None:
+            raise failure
+
+        def durable(turn: int) -> None:
+            engine.dispatcher.on_durable(turn)
+            self._bell.set()
+
+        journal = engine.journal_threaded(
+            lambda turn: token.run_sync_soon(durable, turn),
+            lambda failure: token.run_sync_soon(failed, failure),
+        )
+        engine.inbox.on_arrival = lambda: self._bell.set()
+        engine.start()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.venue.run, engine.inbox.fact)
+            await self._turns(
+                lambda: None, lambda: self.quiet and engine.books.mode.books_verified
+            )
+            tick = quote_at(engine.clock.now_us())
+            self.venue.market(tick)
+            engine.inbox.market_data(tick)
+            await self._turns(lambda: None, lambda: self.quiet)
+            self._reset_statistics()
+            clock_of = _cpu_clock_of("journal-writer")
+            started, cpu = time.perf_counter(), time.thread_time()
+            writer_cpu = time.clock_gettime(clock_of)
+            for task in tasks:
+                nursery.start_soon(task)
+            await self._turns(top_up, done)
+            self.loop_cpu_s = time.thread_time() - cpu
+            nursery.cancel_scope.cancel()
+        self.writer_cpu_s = time.clock_gettime(clock_of) - writer_cpu
+        journal.close()
+        engine.writer.project_all()
+        return time.perf_counter() - started
+
+    def _reset_statistics(self) -> None:
+        statistics = self.engine.writer.statistics
+        statistics.commits = statistics.turns = statistics.events = 0
+        statistics.busy_s = 0.0
+
+    async def _turns(self, top_up: Callable[[], None], done: Callable[[], bool]) -> None:
+        """As `Service._turns`, with the source in front."""
+        dispatcher, deadline = self.engine.dispatcher, time.monotonic() + _STALLED_S
+        while not done():
+            top_up()
+            if dispatcher.may_turn() and dispatcher.has_work() and dispatcher.run_turn():
+                await trio.lowlevel.checkpoint()
+                continue
+            self._bell = trio.Event()
+            if dispatcher.may_turn() and dispatcher.has_work():
+                continue
+            with trio.move_on_after(_NAP_S):
+                await self._bell.wait()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the workload stalls: {self.engine.document()['mode']}")
+
+    def figures(self, orders: int, took_s: float) -> Figures:
+        """What every durable workload reports."""
+        written = self.engine.writer.statistics
+        return {
+            "orders_per_s": orders / took_s,
+            "events_per_s": written.events / took_s,
+            "events_per_order": written.events / orders,
+            "commits": float(written.commits),
+            "events_per_commit": written.events / max(1, written.commits),
+            "loop_cpu_s": self.loop_cpu_s,
+            "writer_cpu_s": self.writer_cpu_s,
+            "writer_commit_s": written.busy_s,
+            "seconds": took_s,
+        }
+
+
+def top_up_with(engine: Engine, orders: Sequence[object]) -> Callable[[], None]:
+    """A source of bursts: keeps so many orders on their way as one turn and its commit can use."""
+    waiting = iter(orders)
+    control, world = engine.inbox.control, engine.world
+
+    def top_up() -> None:
+        for _ in range(_WINDOW - len(control) - len(world.orders)):
+            order = next(waiting, None)
+            if order is None:
+                return
+            engine.inbox.command(order)
+
+    return top_up
+
+
+def _cpu_clock_of(thread_name: str) -> int:
+    thread = next(t for t in threading.enumerate() if t.name == thread_name)
+    assert thread.ident is not None
+    return time.pthread_getcpuclockid(thread.ident)
