@@ -55,7 +55,7 @@ def examine(db: Path | None = None, config_path: Path | None = None) -> list[Che
     except ConfigError as problem:
         checks.append(Check("configuration", "fail", str(problem)))
     path = db if db is not None else Path(config.engine.db if config else "holdfast.db")
-    checks += [_python(), _sqlite(), _open_files(), _disk(path), _file_system(path)]
+    checks += [_python(), _sqlite(), _open_files(), _disk(path), check_file_system(path)]
     checks += _database(path)
     checks += list(_permissions(path))
     if config is not None:
@@ -105,7 +105,7 @@ def _folder(path: Path) -> Path:
     return path.resolve().parent
 
 
-def _file_system(path: Path) -> Check:
+def check_file_system(path: Path) -> Check:
     """A network share loses records that it acknowledged (N03)."""
     folder = _folder(path)
     try:

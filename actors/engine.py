@@ -19,6 +19,7 @@ from actors.runtime.clock import Clock
 from actors.runtime.dispatcher import Dispatcher
 from actors.runtime.ids import IdSource, session_identifier
 from actors.runtime.lanes import Inbox
+from actors.runtime.supervision import ChildStatistics
 from actors.runtime.timers import TimerHeap
 from actors.state import Document, Live, folded, state_document
 from actors.strategies.base import Strategy, Window
@@ -94,6 +95,7 @@ class Engine:
             in_flight_max=settings.in_flight_max,
         )
         self.restarts = 0
+        self.services: dict[str, ChildStatistics] = {}
         self._disk_full = False
         self._spilled: tuple[str, ...] = ()
 
@@ -189,6 +191,10 @@ class Engine:
                 }
                 for lane in self.inbox.statistics()
             ],
+            services={
+                name: {"running": c.running, "restarts": c.restarts, "last_error": c.last_error}
+                for name, c in self.services.items()
+            },
             ignored=sum(ignored.values()),
             duplicates=sum(n for reason, n in ignored.items() if reason.startswith("duplicate")),
             restarts=self.restarts,

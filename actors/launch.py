@@ -11,12 +11,15 @@ import random
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 from attrs import define, evolve, field
+from loguru import logger
 
 from actors.config import Config, ConfigError
+from actors.doctor import check_file_system
+from actors.earlier_sessions import REPLAY_HOLDER, TimeGoesBack, clock_floor_us, resume_point
 from actors.engine import Engine, EngineSettings
 from actors.feeds.files import MarketFile, MarketFileError, derive_instruments, open_market_file
 from actors.feeds.synthetic import SyntheticMarket
@@ -45,6 +48,7 @@ from fsm.vocabulary import TradingMode
 from storage.journal import JournalDamaged
 from storage.schema import SchemaTooNew
 
+T = TypeVar("T")
 _ANSWER_MARGIN_US = SECOND_US
 
 
@@ -96,6 +100,9 @@ class Launch:
         if not taken:
             raise AlreadyRunning(lock.holder() or {})
         self._lock = lock
+        place = check_file_system(self.database)
+        if place.state == "fail":
+            logger.warning("NETWORK_FILE_SYSTEM {}", place.detail)
 
     def unlock(self) -> None:
         """Let others write."""
@@ -133,7 +140,7 @@ class Launch:
             instruments=specs,
             strategies=strategies_of(config, specs),
             seed=config.engine.seed if simulated else None,
-            holder="replay" if simulated else f"pid {os.getpid()}",
+            holder=REPLAY_HOLDER if simulated else f"pid {os.getpid()}",
             accept_divergence=self.accept_divergence,
             control_max=config.lanes.control_max,
             facts_max=config.lanes.facts_max,
@@ -149,11 +156,7 @@ class Launch:
         except (SchemaTooNew, JournalDamaged) as problem:
             raise LaunchError(str(problem), 3) from problem
         except (sqlite3.Error, OSError) as problem:
-            raise LaunchError(
-                f"{self.database}: cannot be opened ({problem}); name another place with --db, or "
-                "run `holdfast doctor`",
-                4,
-            ) from problem
+            raise LaunchError(_unusable(self.database, problem), 4) from problem
 
     def sim_venue(self, specs: tuple[Instrument, ...]) -> SimVenue:
         """The simulated venue with its own record beside the database."""
@@ -207,12 +210,13 @@ class Launch:
             raise LaunchError(str(problem), 2) from problem
         if first is None:
             raise LaunchError(f"{self.data}: no row that can be used; {source.report.summary()}", 2)
-        clock = SimulatedClock(first.event_us)
+        record = truth_path(self.config, self.database)
+        resume_us, note = self._earlier(lambda: resume_point(self.database, record, first.event_us))
+        if note:
+            logger.info("REPLAY {}", note)
+        clock = SimulatedClock(max(first.event_us, resume_us))
         venue = self.sim_venue(source.instruments)
         engine = self.engine(source.instruments, clock, venue, simulated=True)
-        resume_us = 0 if engine.books.last_session_clean else engine.world.now_us
-        if resume_us > first.event_us:
-            clock.move_to(resume_us)
         replay = Replay(
             engine,
             clock,
@@ -234,10 +238,20 @@ class Launch:
             _close(engine)
             venue.close()
 
+    def _earlier(self, look: Callable[[], T]) -> T:
+        """Look at what the database holds; every way in which that fails is one clear line."""
+        try:
+            return look()
+        except (TimeGoesBack, SchemaTooNew) as problem:
+            raise LaunchError(str(problem), 3) from problem
+        except (sqlite3.Error, OSError) as problem:
+            raise LaunchError(_unusable(self.database, problem), 4) from problem
+
     def _serve(self, source: MarketFile | None) -> Summary:
         config = self.config
         specs = self._specs(source)
         clock = SystemClock()
+        clock.not_before(self._earlier(lambda: clock_floor_us(self.database, clock.now_us())))
         local = None if config.venue.socket else self.sim_venue(specs)
         venue: InProcessVenue | SocketVenue = (
             InProcessVenue(local, clock.now_us)
@@ -290,6 +304,13 @@ class Launch:
         if engine.writer.failed is None:
             engine.writer.project_all()
         return summarise(engine, reason, feed)
+
+
+def _unusable(database: Path, problem: Exception) -> str:
+    return (
+        f"{database}: cannot be opened ({problem}); name another place with --db, or run "
+        "`holdfast doctor`"
+    )
 
 
 def _chained(first: MarketData, rest: Iterator[MarketData]) -> Iterator[MarketData]:

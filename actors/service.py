@@ -65,6 +65,7 @@ class Service:
         self._token = trio.lowlevel.current_trio_token()
         self._journal = engine.journal_threaded(self._on_durable, self._on_failed)
         self._supervisor = Supervisor(self._child_died, options.intensity)
+        engine.services = self._supervisor.children
         self._slow_reported = False
         engine.inbox.on_arrival = self._ring
         engine.dispatcher.on_turn = self._on_turn

@@ -35,6 +35,7 @@ class Live:
     writer_lag_ms: float = 0.0
     alerts: dict[str, int] = field(factory=dict)
     lanes: list[dict[str, Any]] = field(factory=list)
+    services: dict[str, dict[str, Any]] = field(factory=dict)
     ignored: int = 0
     duplicates: int = 0
     restarts: int = 0
@@ -72,6 +73,8 @@ def state_document(
         "journal": _journal(head, conn, live),
         "sent": {"submit": 0, "cancel": 0} | (live.sent if live else {}),
         "counters": _counters(books, live),
+        "lanes": live.lanes if live else [],
+        "services": live.services if live else {},
     }
 
 

@@ -19,6 +19,7 @@ from actors.chaos import scenario as sc
 from actors.chaos.expectations import parse_expectations
 from actors.chaos.scenario import Scenario, ScenarioError, Step
 from actors.chaos.strict import Wrong, duration_us, nearest, structure
+from actors.config import Config, ConfigError, with_overrides
 from actors.toml_lines import toml_path
 from fsm.vocabulary import InstrumentKind
 
@@ -48,8 +49,14 @@ _HEADER = (
 )
 _TABLE = re.compile(r"\s*(\[{1,2})([^\[\]]+)\]{1,2}\s*(?:#.*)?$")
 _KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
-_SIM_ONLY = tuple(k for k in ("latency_ms", "latency_jitter_ms", "maker_fee_bps", "taker_fee_bps",
-                              "partial_fill", "fills_lateness_ms"))  # fmt: skip
+_SIM_ONLY = (
+    "latency_ms",
+    "latency_jitter_ms",
+    "maker_fee_bps",
+    "taker_fee_bps",
+    "partial_fill",
+    "fills_lateness_ms",
+)
 
 
 @define
@@ -88,7 +95,22 @@ def parse_scenario(text: str, path: Path) -> Scenario:
     steps = tuple(_step(file, n, raw) for n, raw in enumerate(file.steps))
     if not any(step.kind == "expect" for step in steps):
         raise file.wrong("expect", "a scenario without any expect cannot fail: add one", ())
-    return _header(file, steps)
+    scenario = _header(file, steps)
+    _check_instruments(file, scenario)
+    return scenario
+
+
+def _check_instruments(file: _File, scenario: Scenario) -> None:
+    """A quote or a signal on something that is not declared is a slip of the pen."""
+    names = [section.name for section in scenario.instruments]
+    for step in scenario.steps:
+        if step.kind in ("tick", "signal") and step.action.instrument not in names:
+            wrong = step.action.instrument
+            raise file.wrong(
+                f"{step.kind}.instrument",
+                f"{wrong!r} is not declared; {nearest(wrong, names)}",
+                ("step", step.number - 1, step.kind),
+            )
 
 
 # ---------------------------------------------------------------------------------------- raw text
@@ -171,7 +193,9 @@ def _header(file: _File, steps: tuple[Step, ...]) -> Scenario:
         _built(file, sc.InstrumentSection, row, "instrument", ("instrument", n))
         for n, row in enumerate(rows)
     )
-    values = {k: raw[k] for k in ("name", "incident", "naive", "seed") if k in raw}
+    values: dict[str, Any] = {
+        key: raw[key] for key in ("name", "incident", "naive", "seed") if key in raw
+    }
     values.setdefault("name", file.path.stem)
     values["file"] = str(file.path)
     values["balances"] = raw.get("balances", {})
@@ -216,6 +240,15 @@ def _flat_config(file: _File, raw: Any) -> dict[str, Any]:
             flat |= {f"{key}.{name}": item for name, item in value.items()}
         else:
             flat[key] = value
+    checked = Config()
+    for key, value in flat.items():
+        where = f"{file.path}:{file.line(('config', *key.split('.')))}"
+        if ("config", key) in file.lines:
+            where = f"{file.path}:{file.lines['config', key]}"
+        try:
+            checked = with_overrides(checked, {key: value}, where)
+        except ConfigError as problem:
+            raise ScenarioError(str(problem)) from None
     return flat
 
 
@@ -240,8 +273,8 @@ def _step(file: _File, index: int, raw: dict[str, Any]) -> Step:
             words = (*_STEPS, *_OTHER_STEPS, "at", "together")
             raise file.wrong(key, f"unknown step; {nearest(key, words)}", (*at, key))
     if len(rest) != 1:
-        what = "and ".join(f"{key} " for key in rest) or "nothing "
-        raise file.wrong("step", f"a step does one thing, this one has {what.strip()}", at)
+        what = " and ".join(rest) or "nothing"
+        raise file.wrong("step", f"a step does one thing, this one has {what}", at)
     kind, value = next(iter(rest.items()))
     at_us = None
     if "at" in raw:
@@ -286,7 +319,7 @@ def _action(kind: str, value: Any) -> Any:
         return sc.ExpectStep(parse_expectations(value))
     if kind == "control" and isinstance(value, Mapping) and {"key", "value"} & set(value):
         raise Wrong("control.key", "runtime controls come with a later version; give a level")
-    action = structure(_STEPS[kind], value, kind)
+    action: Any = structure(_STEPS[kind], value, kind)
     _check(kind, action)
     return action
 

@@ -15,28 +15,26 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve
 from loguru import logger
 
 from actors import messages as msg
 from actors.chaos import scenario as sc
+from actors.chaos.commands import KINDS, Commands
 from actors.chaos.expectations import holds, shown
 from actors.chaos.faults import Faults, FaultyVenue
 from actors.chaos.observed import LogTokens, observed
+from actors.chaos.outcome import Failure, Outcome
 from actors.chaos.scenario import Scenario, ScenarioError, Step
-from actors.chaos.signals import RaiseSignal
 from actors.chaos.stream import Speaker
 from actors.config import Config, ConfigError, with_overrides
 from actors.engine import Engine, EngineSettings
 from actors.runtime.clock import SimulatedClock
 from actors.settings import rules_from
 from actors.simulation import Simulation
-from actors.strategies.base import Signal
 from actors.venues.scripted import ScriptedVenue
 from actors.venues.sim import SimSettings, SimVenue
 from actors.world import Rules
-from fsm.instrument import Instrument
-from fsm.market import MarketTrade, Tick
 from fsm.mode import ModeState
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import OrderRole, TradingMode
@@ -54,46 +52,6 @@ _CAPS = (
     "target_pct",
 )
 _NEVER_US = 10**15
-
-
-@frozen
-class Failure:
-    """One expectation that did not hold. `step` counts from 1; 0 is the start itself."""
-
-    step: int
-    path: str
-    expected: Any
-    actual: Any
-
-
-@define
-class Outcome:
-    """What a scenario came to, in the shape that `--json` prints."""
-
-    name: str
-    steps: int
-    failures: list[Failure] = field(factory=list)
-    state: dict[str, Any] = field(factory=dict)
-    journal: dict[str, Any] = field(factory=dict)
-
-    @property
-    def passed(self) -> bool:
-        """Whether everything held."""
-        return not self.failures
-
-    def document(self) -> dict[str, Any]:
-        """The JSON document."""
-        return {
-            "name": self.name,
-            "passed": self.passed,
-            "steps": self.steps,
-            "failures": [
-                {"step": f.step, "path": f.path, "expected": f.expected, "actual": f.actual}
-                for f in self.failures
-            ],
-            "state": self.state,
-            "journal": self.journal,
-        }
 
 
 def rules_of(scenario: Scenario) -> Rules:
@@ -196,12 +154,24 @@ class Runner:
         try:
             with self.tokens.listening():
                 self._begin()
-                for step in self.scenario.steps:
-                    self._step(step)
+                self._run_steps()
                 self._end()
         finally:
             self._abandon()
         return self.outcome
+
+    def _run_steps(self) -> None:
+        """Every step in order. What the engine lets out ends the run as a failure of that step."""
+        for step in self.scenario.steps:
+            try:
+                self._step(step)
+            except ScenarioError:
+                raise
+            except Exception as problem:
+                logger.opt(exception=problem).error("SCENARIO_ENGINE_RAISED step={}", step.number)
+                what = f"{type(problem).__name__}: {problem}"
+                self._fail(step.number, "engine", "no exception", what)
+                return
 
     def _begin(self) -> None:
         self.scripted.empty_account = True
@@ -217,7 +187,8 @@ class Runner:
             self._fail(0, "mode.state", "ACTIVE", str(self.engine.world.mode))
 
     def _end(self) -> None:
-        self.simulation.settle()
+        if not any(failure.path == "engine" for failure in self.outcome.failures):
+            self.simulation.settle()
         for order_id, count in self.venue.submits.items():
             if count > 1:
                 self._fail(len(self.scenario.steps), f"submits.{order_id}", 1, count)
@@ -230,7 +201,10 @@ class Runner:
             self._move_to(step)
         elif not step.together or step.kind in ("expect", "restart", "wait"):
             self.simulation.settle()
-        _STEP[step.kind](self, step)
+        if step.kind in KINDS:
+            Commands(self.engine, self.venue, self._newest_position).take(step)
+        else:
+            _STEP[step.kind](self, step)
 
     def _move_to(self, step: Step) -> None:
         assert step.at_us is not None
@@ -246,114 +220,7 @@ class Runner:
     def _fail(self, step: int, path: str, expected: Any, actual: Any) -> None:
         self.outcome.failures.append(Failure(step, path, expected, actual))
 
-    # ---------------------------------------------------------------------------- commands, facts
-
-    def _ask(self, step: Step, command: object) -> None:
-        self.engine.inbox.command(msg.Ask(command, step.number))
-
-    def _submit(self, step: Step) -> None:
-        wish: sc.SubmitStep = step.action
-        if wish.role is OrderRole.EXIT:
-            self._submit_exit(step, wish)
-            return
-        self._ask(
-            step,
-            msg.PlaceOrder(
-                client_order_id=wish.client_order_id,
-                role=wish.role,
-                instrument=wish.instrument,
-                side=wish.side,
-                qty=wish.qty,
-                type=wish.type,
-                limit_price=wish.limit_price,
-                position_id=wish.position,
-                leverage=wish.leverage,
-                reduce_only=wish.reduce_only,
-                time_in_force=wish.time_in_force,
-                post_only=wish.post_only,
-                strategy=wish.strategy,
-                stop=wish.stop,
-                take_profit=wish.take_profit,
-                trailing=wish.trailing,
-                expires_in_us=wish.expires_in,
-            ),
-        )
-
-    def _submit_exit(self, step: Step, wish: sc.SubmitStep) -> None:
-        self._ask(
-            step,
-            msg.PlaceExit(
-                position_id=self._position(wish.position or self._open_on(wish.instrument)),
-                client_order_id=wish.client_order_id,
-                type=wish.type,
-                qty=wish.qty,
-                limit_price=wish.limit_price,
-            ),
-        )
-
-    def _open_on(self, instrument: str) -> str:
-        """The newest open position of an instrument, for an exit that names none."""
-        found = [p.position_id for p in self.engine.world.open_positions(instrument) if p.is_open]
-        return found[-1] if found else ""
-
-    def _position(self, name: str) -> str:
-        return self._newest_position() if name == "@newest" else name
-
-    def _signal(self, step: Step) -> None:
-        wish: sc.SignalStep = step.action
-        signal = Signal(
-            side=wish.side,
-            qty=wish.qty,
-            notional=wish.notional,
-            stop=wish.stop,
-            take_profit=wish.take_profit,
-            trailing=wish.trailing,
-            expires_in_us=wish.expires_in,
-        )
-        self.engine.inbox.command(RaiseSignal(signal, wish.strategy, wish.instrument))
-
-    def _exit(self, step: Step) -> None:
-        wish: sc.ExitStep = step.action
-        self._ask(step, msg.RequestExit(self._position(wish.position), wish.reason, "scenario"))
-
-    def _cancel(self, step: Step) -> None:
-        self._ask(step, msg.CancelOrder(step.action.client_order_id, step.action.reason))
-
-    def _control(self, step: Step) -> None:
-        wish: sc.ControlStep = step.action
-        if wish.level is sc.Level.RESUME:
-            self._ask(step, msg.Resume(wish.who, wish.why))
-        else:
-            self._ask(step, msg.SetControl(wish.level.control, wish.who, wish.why))
-
-    def _degrade(self, step: Step) -> None:
-        self._ask(step, msg.Degrade(step.action.source, step.action.condition))
-
-    def _recover(self, step: Step) -> None:
-        self._ask(step, msg.Recover(step.action.source))
-
-    def _tick(self, step: Step) -> None:
-        tick: sc.TickStep = step.action
-        now_us = self.clock.now_us()
-        names = ("bid", "ask", "bid_size", "ask_size")
-        row = Tick(
-            instrument=tick.instrument,
-            **{name: getattr(tick, name) for name in names},
-            event_us=now_us,
-            recv_us=now_us,
-        )
-        self.venue.market(row, now_us)
-        self.engine.inbox.market_data(row)
-        if tick.last is not None:
-            trade = MarketTrade(
-                instrument=tick.instrument,
-                price=tick.last,
-                qty=Decimal(0),
-                side=None,
-                event_us=now_us,
-                recv_us=now_us,
-            )
-            self.engine.inbox.market_data(trade)
+    # -------------------------------------------------------------------------- time, ends, faults
 
     def _venue(self, step: Step) -> None:
         try:
@@ -366,8 +233,6 @@ class Runner:
 
     def _answer(self, step: Step) -> None:
         self.scripted.answer(self.speaker.answer(step.action), step.action.times)
-
-    # -------------------------------------------------------------------------- time, ends, faults
 
     def _fault(self, step: Step) -> None:
         self.faults.add(step.action)
@@ -467,24 +332,11 @@ class Runner:
 
 
 _STEP: dict[str, Any] = {
-    "submit": Runner._submit,
-    "signal": Runner._signal,
-    "exit": Runner._exit,
-    "cancel": Runner._cancel,
-    "tick": Runner._tick,
     "venue": Runner._venue,
     "answer": Runner._answer,
-    "control": Runner._control,
-    "degrade": Runner._degrade,
-    "recover": Runner._recover,
     "fault": Runner._fault,
     "wait": Runner._wait,
     "reconcile": Runner._reconcile,
     "restart": Runner._restart,
     "expect": Runner._expect,
 }
-
-
-def instruments_named(scenario: Scenario) -> tuple[Instrument, ...]:
-    """The scenario's instruments as the engine gets them."""
-    return tuple(s.to_instrument(scenario.venue.kind) for s in scenario.instruments)

@@ -63,7 +63,7 @@ class Speaker:
 
     def _ids(self, step: sc.Named) -> dict[str, Any]:
         order_id = step.client_order_id
-        if order_id is None and step.venue_order_id is None and step.role is not None:
+        if order_id is None and step.role is not None:
             order_id = self.newest_order(step.role, step.position)
             if order_id is None:
                 of = f" of position {step.position}" if step.position else ""

@@ -86,7 +86,8 @@ def _value(kind: Any, value: Any, at: str) -> Any:
             raise Wrong(at, f"must be a list, not {value!r}")
         return tuple(structure(get_args(kind)[0], x, f"{at}[{n}]") for n, x in enumerate(value))
     try:
-        return _converter().structure(value, kind)
+        word = _word_kind(kind)
+        return _word(value, word) if word is not None else _converter().structure(value, kind)
     except (cattrs.BaseValidationError, ValueError, TypeError) as problem:
         raise Wrong(at, _first_line(problem)) from None
 
@@ -102,21 +103,20 @@ def _converter() -> cattrs.Converter:
     """Strict hooks: nothing is turned into something else in silence."""
     converter = cattrs.Converter(forbid_extra_keys=True)
     converter.register_structure_hook(Decimal, lambda value, _: decimal_from(value))
-    converter.register_structure_hook_func(
-        lambda kind: kind is str, lambda value, _: _exactly(value, str, "text")
-    )
-    converter.register_structure_hook_func(
-        lambda kind: kind is int, lambda value, _: _exactly(value, int, "a whole number")
-    )
-    converter.register_structure_hook_func(
-        lambda kind: kind is bool, lambda value, _: _exactly(value, bool, "true or false")
-    )
+    converter.register_structure_hook(str, lambda value, _: _exactly(value, str, "text"))
+    converter.register_structure_hook(int, lambda value, _: _exactly(value, int, "a whole number"))
+    converter.register_structure_hook(bool, lambda value, _: _exactly(value, bool, "true or false"))
     converter.register_structure_hook_func(lambda kind: kind is Us, lambda v, _: duration_us(v))
-    converter.register_structure_hook_func(
-        lambda kind: isinstance(kind, type) and issubclass(kind, StrEnum), _word
-    )
     converter.register_structure_hook_func(_is_optional, _optional)
     return converter
+
+
+def _word_kind(kind: Any) -> type[StrEnum] | None:
+    """The enum that is meant, also where it may be left out. (A hook for `str` would catch it.)"""
+    for option in get_args(kind) if isinstance(kind, UnionType) else (kind,):
+        if isinstance(option, type) and issubclass(option, StrEnum):
+            return option
+    return None
 
 
 def _is_optional(kind: Any) -> bool:

@@ -13,8 +13,9 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from actors.chaos.outcome import Outcome
 from actors.chaos.reading import read_scenario
-from actors.chaos.runner import Outcome, run_scenario
+from actors.chaos.runner import run_scenario
 from actors.chaos.scenario import Scenario, ScenarioError
 
 chaos_app = App(name="chaos", help="Scenario files: rehearse what can go wrong.")

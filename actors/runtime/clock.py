@@ -24,6 +24,11 @@ class SystemClock:
         self._wall_us = time.time_ns() // 1_000
         self._mono_us = time.monotonic_ns() // 1_000
 
+    def not_before(self, floor_us: int) -> None:
+        """Go on from `floor_us` when the wall clock is behind it: a journal's time never goes
+        back."""
+        self._wall_us += max(floor_us - self.now_us(), 0)
+
     def now_us(self) -> int:
         """Wall time at the start plus monotonic time since."""
         return self._wall_us + time.monotonic_ns() // 1_000 - self._mono_us

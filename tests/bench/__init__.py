@@ -1,1 +1,1 @@
-"""The measurements behind docs/explanation/speed.md: `python -m tests.bench`. Never a timed test."""
+"""What docs/explanation/speed.md reports: `python -m tests.bench`. Never a timed test."""

@@ -1,4 +1,4 @@
-"""Measures: `python -m tests.bench [--quick] [--json] [--repeat N] [--workload NAME] [--profile]`."""
+"""The command line of the measurements; `python -m tests.bench --help` says what there is."""
 
 from __future__ import annotations
 

@@ -22,14 +22,17 @@ from attrs import define, field
 from actors import messages as msg
 from actors.engine import Engine, EngineSettings
 from actors.runtime.clock import Clock, SimulatedClock, SystemClock
+from actors.runtime.dispatcher import Turn
 from actors.simulation import Simulation
 from actors.strategies.base import Strategy
 from actors.venues.realtime import InProcessVenue
 from actors.venues.sim import SimSettings, SimVenue
 from actors.world import Rules
+from fsm.events import OrderFilled, OrderMoved
 from fsm.facts import VenueConnected
 from fsm.instrument import Instrument
 from fsm.market import Tick
+from fsm.order import OrderState
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import InstrumentKind, OrderRole, OrderType, Side, TradingMode
 from storage.writer import JournalFailed
@@ -157,6 +160,8 @@ class Durable:
     wrap_gateway: Callable[[InProcessVenue], Any] = lambda venue: venue
     engine: Engine = field(init=False)
     venue: InProcessVenue = field(init=False)
+    ended: int = 0
+    """Orders that have come to their end, by the events of the turns."""
     loop_cpu_s: float = 0.0
     writer_cpu_s: float = 0.0
     _bell: trio.Event = field(init=False)
@@ -192,12 +197,11 @@ class Durable:
             lambda failure: token.run_sync_soon(failed, failure),
         )
         engine.inbox.on_arrival = lambda: self._bell.set()
+        engine.dispatcher.on_turn = self._count_ended
         engine.start()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.venue.run, engine.inbox.fact)
-            await self._turns(
-                lambda: None, lambda: self.quiet and engine.books.mode.books_verified
-            )
+            await self._turns(lambda: None, lambda: self.quiet and engine.books.mode.books_verified)
             tick = quote_at(engine.clock.now_us())
             self.venue.market(tick)
             engine.inbox.market_data(tick)
@@ -215,6 +219,14 @@ class Durable:
         journal.close()
         engine.writer.project_all()
         return time.perf_counter() - started
+
+    def _count_ended(self, turn: Turn, took_s: float) -> None:
+        """One fill ends an order here, and so does its cancellation."""
+        self.ended += sum(
+            isinstance(event, OrderFilled)
+            or (isinstance(event, OrderMoved) and event.state is OrderState.CANCELED)
+            for event in turn.events
+        )
 
     def _reset_statistics(self) -> None:
         statistics = self.engine.writer.statistics
@@ -253,17 +265,19 @@ class Durable:
         }
 
 
-def top_up_with(engine: Engine, orders: Sequence[object]) -> Callable[[], None]:
+def top_up_with(rig: Durable, orders: Sequence[object]) -> Callable[[], None]:
     """A source of bursts: keeps so many orders on their way as one turn and its commit can use."""
-    waiting = iter(orders)
-    control, world = engine.inbox.control, engine.world
+    waiting, control = iter(orders), rig.engine.inbox.control
+    placed = 0
 
     def top_up() -> None:
-        for _ in range(_WINDOW - len(control) - len(world.orders)):
+        nonlocal placed
+        for _ in range(min(_WINDOW - (placed - rig.ended), control.limit - len(control))):
             order = next(waiting, None)
             if order is None:
                 return
-            engine.inbox.command(order)
+            placed += 1
+            rig.engine.inbox.command(order)
 
     return top_up
 

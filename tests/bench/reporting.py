@@ -14,9 +14,8 @@ from rich.table import Table
 from tests.bench.measuring import Measured, Spread
 
 _NOTE = (
-    "Median of {repeat} repetitions; spread = (highest - lowest) / median on a machine that may have"
-    " other work.\nNo reference engine yet: NautilusTrader on the same orders comes with a later"
-    " version."
+    "Median of {repeat} repetitions; spread = (highest - lowest) / median on a machine that may"
+    " have other work.\nNo reference engine yet: NautilusTrader on the same orders comes later."
 )
 
 

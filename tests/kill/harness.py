@@ -95,8 +95,13 @@ class Rig:
         for name, enabled in (("trade.toml", "true"), ("settle.toml", "false")):
             specs = "".join(
                 _INSTRUMENT.format(
-                    name=s.name, base=s.base, quote=s.quote, kind=s.kind, price_tick=s.price_tick,
-                    qty_step=s.qty_step, max_leverage=s.max_leverage,
+                    name=s.name,
+                    base=s.base,
+                    quote=s.quote,
+                    kind=s.kind,
+                    price_tick=s.price_tick,
+                    qty_step=s.qty_step,
+                    max_leverage=s.max_leverage,
                 )
                 for s in DEFAULT_INSTRUMENTS
             )
@@ -114,9 +119,15 @@ class Rig:
         (self.directory / "venue.json").write_text(json.dumps(config))
         process = subprocess.Popen(
             [
-                sys.executable, "-m", "actors.venues.sim.server", "--socket",
-                str(self.directory / "venue.sock"), "--truth", str(self.truth),
-                "--config-json", f"@{self.directory / 'venue.json'}",
+                sys.executable,
+                "-m",
+                "actors.venues.sim.server",
+                "--socket",
+                str(self.directory / "venue.sock"),
+                "--truth",
+                str(self.truth),
+                "--config-json",
+                f"@{self.directory / 'venue.json'}",
             ],
             cwd=REPOSITORY,
             stderr=subprocess.PIPE,
@@ -131,8 +142,18 @@ class Rig:
         env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
         return subprocess.Popen(
             [
-                sys.executable, "-m", "actors.cli.main", "run", "--config", config, "--data",
-                "market.csv", "--speed", _SPEED, "--json", *extra,
+                sys.executable,
+                "-m",
+                "actors.cli.main",
+                "run",
+                "--config",
+                config,
+                "--data",
+                "market.csv",
+                "--speed",
+                _SPEED,
+                "--json",
+                *extra,
             ],
             cwd=self.directory,
             env=env,
@@ -185,11 +206,14 @@ class Rig:
         conn.row_factory = sqlite3.Row
         try:
             fills = [dict(row) for row in conn.execute("SELECT * FROM fills")]
-            orders = {row["client_order_id"]: dict(row) for row in conn.execute("SELECT * FROM orders")}
+            orders = {
+                row["client_order_id"]: dict(row) for row in conn.execute("SELECT * FROM orders")
+            }
             held = [
                 dict(row)
-                for row in conn.execute("SELECT * FROM positions WHERE state NOT IN "
-                                        "('CLOSED', 'CANCELLED_BY_ENGINE')")
+                for row in conn.execute(
+                    "SELECT * FROM positions WHERE state NOT IN ('CLOSED', 'CANCELLED_BY_ENGINE')"
+                )
             ]
         finally:
             conn.close()
@@ -197,14 +221,19 @@ class Rig:
         problems = outcome.problems
         problems += _fills_differ(truth.fills, fills)
         problems += [
-            f"{order_id} was submitted {count} times" for order_id, count in truth.submits.items() if count != 1
+            f"{order_id} was submitted {count} times"
+            for order_id, count in truth.submits.items()
+            if count != 1
         ]
-        problems += [f"the venue has {x}, the books do not" for x in truth.orders if x not in orders]
+        problems += [
+            f"the venue has {x}, the books do not" for x in truth.orders if x not in orders
+        ]
         problems += _orders_differ(truth.orders, orders)
         problems += _positions_differ(truth.positions, held)
         problems += [
             f"{p['position_id']} is {p['state']} without a stop"
-            for p in held if p["state"] == "MONITORING" and p["stop"] is None
+            for p in held
+            if p["state"] == "MONITORING" and p["stop"] is None
         ]
         problems += verify(self.database).problems
         return outcome
@@ -217,8 +246,12 @@ class Rig:
 
 def _plain(spec: Any) -> dict[str, Any]:
     return {
-        "name": spec.name, "base": spec.base, "quote": spec.quote, "kind": str(spec.kind),
-        "price_tick": str(spec.price_tick), "qty_step": str(spec.qty_step),
+        "name": spec.name,
+        "base": spec.base,
+        "quote": spec.quote,
+        "kind": str(spec.kind),
+        "price_tick": str(spec.price_tick),
+        "qty_step": str(spec.qty_step),
         "max_leverage": str(spec.max_leverage),
     }
 
@@ -234,7 +267,9 @@ def _write_market(path: Path, seed: int) -> None:
                 break
             if isinstance(data, Tick):
                 cells = (data.bid, data.ask, data.bid_size, data.ask_size)
-                rows.writerow([data.event_us, data.instrument, *("" if c is None else c for c in cells)])
+                rows.writerow(
+                    [data.event_us, data.instrument, *("" if c is None else c for c in cells)]
+                )
 
 
 def _fills_differ(truth: Any, booked: list[dict[str, Any]]) -> list[str]:
@@ -245,12 +280,18 @@ def _fills_differ(truth: Any, booked: list[dict[str, Any]]) -> list[str]:
         counts[key] = counts.get(key, 0) + 1
     theirs = {(fill.client_order_id, fill.trade_id): fill for fill in truth}
     problems += [f"fill {key} is booked {n} times" for key, n in counts.items() if n != 1]
-    problems += [f"fill {key} of the venue is not in the books" for key in theirs if key not in counts]
-    problems += [f"fill {key} of the books is not the venue's" for key in counts if key not in theirs]
+    problems += [
+        f"fill {key} of the venue is not in the books" for key in theirs if key not in counts
+    ]
+    problems += [
+        f"fill {key} of the books is not the venue's" for key in counts if key not in theirs
+    ]
     for row in booked:
         fill = theirs.get((row["client_order_id"], row["trade_id"]))
         if fill is not None and (
-            Decimal(row["qty"]) != fill.qty or Decimal(row["price"]) != fill.price or Decimal(row["fee"]) != fill.fee
+            Decimal(row["qty"]) != fill.qty
+            or Decimal(row["price"]) != fill.price
+            or Decimal(row["fee"]) != fill.fee
         ):
             problems.append(f"fill {row['fill_id']} differs from the venue's: {row} / {fill}")
     return problems
@@ -266,7 +307,9 @@ def _orders_differ(truth: Any, orders: dict[str, dict[str, Any]]) -> list[str]:
         if ours is None:
             continue
         if Decimal(ours["filled_qty"]) != theirs.filled_qty:
-            problems.append(f"{order_id}: filled {ours['filled_qty']}, the venue says {theirs.filled_qty}")
+            problems.append(
+                f"{order_id}: filled {ours['filled_qty']}, the venue says {theirs.filled_qty}"
+            )
         expected = _SAME.get(theirs.state)
         if expected is not None and ours["state"] != expected:
             problems.append(f"{order_id}: {ours['state']}, the venue says {theirs.state}")

@@ -89,7 +89,10 @@ def test_no_target_must_be_explicit(tmp_path: Path) -> None:
         ("[engine]\nturn_slow_s = true", ":2: engine.turn_slow_s: must be a number"),
         ("[engine]\nturn_slow_s = nan", ":2: engine.turn_slow_s: must be a number"),
         ("[risk]\nstop_pct = inf", ":2: risk.stop_pct: must be a decimal"),
-        ("[risk]\nstop_pct = true", ":2: risk.stop_pct: must be a decimal or 'none', not the boolean true"),
+        (
+            "[risk]\nstop_pct = true",
+            ":2: risk.stop_pct: must be a decimal or 'none', not the boolean true",
+        ),
         ("[risk]\ntarget_pct = 'off'", ":2: risk.target_pct: must be a decimal or 'none'"),
         ("[risk]\nallowed_strategies = 'a'", "risk.allowed_strategies: must be a list of text"),
         ("[risk]\nallowed_strategies = [1]", "risk.allowed_strategies: must be a list of text"),

@@ -17,9 +17,9 @@ def run(folder: Path, size: int) -> Figures:
     orders = [market_order(number) for number in range(size)]
 
     def done() -> bool:
-        return rig.quiet and engine.release.sent["submit"] == size and not engine.world.orders
+        return rig.quiet and rig.ended == size
 
-    took_s = trio.run(rig.drive, top_up_with(engine, orders), done)
+    took_s = trio.run(rig.drive, top_up_with(rig, orders), done)
     filled = engine.writer.conn.execute(
         "SELECT count(*) FROM orders WHERE state = 'FILLED'"
     ).fetchone()[0]

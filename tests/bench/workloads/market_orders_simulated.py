@@ -19,7 +19,7 @@ def run(folder: Path, size: int) -> Figures:
     engine.writer.project_all()
     took_s = time.perf_counter() - started
     assert engine.release.sent["submit"] == size
-    assert not engine.world.orders, "orders are left"
+    assert not engine.world.live_orders(), "orders are left"
     events = engine.writer.statistics.events - before[0]
     commits = engine.writer.statistics.commits - before[1]
     engine.close()

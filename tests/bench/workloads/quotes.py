@@ -1,4 +1,7 @@
-"""Durable limit quotes: placed, accepted, cancelled; nothing is filled."""
+"""Durable limit quotes: placed, accepted, cancelled; nothing is filled.
+
+One more quote rests all the time, so that the inventory position which they share does not end.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,9 @@ def run(folder: Path, size: int) -> Figures:
     """Place `size` quotes and cancel each as soon as it works."""
     rig = Durable(folder)
     engine = rig.engine
-    quotes = [limit_quote(number) for number in range(size)]
-    to_cancel = deque(quote.client_order_id for quote in quotes)
-    place, live = top_up_with(engine, quotes), engine.world.orders
+    quotes = [limit_quote(number) for number in range(size + 1)]
+    to_cancel = deque(quote.client_order_id for quote in quotes[1:])
+    place, live = top_up_with(rig, quotes), engine.world.orders
 
     def top_up() -> None:
         while to_cancel and not engine.inbox.control.is_full:
@@ -30,7 +33,7 @@ def run(folder: Path, size: int) -> Figures:
         place()
 
     def done() -> bool:
-        return rig.quiet and engine.release.sent["cancel"] == size and not live
+        return rig.quiet and rig.ended == size
 
     took_s = trio.run(rig.drive, top_up, done)
     canceled = engine.writer.conn.execute(

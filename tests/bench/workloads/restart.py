@@ -37,7 +37,8 @@ def run(folder: Path, size: int) -> Figures:
 
 def _history(folder: Path, size: int) -> Path:
     engine, simulation = simulated(folder)
-    number = 0
+    place_all(simulation, [limit_quote(0)])  # it rests: the shared inventory does not end
+    number = 1
     while engine.writer.head.seq < size:
         numbers = range(number, number + _BURST)
         number += _BURST

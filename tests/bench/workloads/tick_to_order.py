@@ -79,9 +79,9 @@ def run(folder: Path, size: int) -> Figures:
             engine.inbox.market_data(tick)
 
     def done() -> bool:
-        return len(watch.due_ms) == size and rig.quiet and not engine.world.orders
+        return len(watch.due_ms) == size and rig.quiet and rig.ended == 2 * size
 
-    trio.run(rig.drive, top_up_with(engine, orders), done, feed)
+    trio.run(rig.drive, top_up_with(rig, orders), done, feed)
     engine.close()
     figures = _percentiles("", watch.offered_ms)
     return figures | _percentiles("from_due_", watch.due_ms)

@@ -1,0 +1,203 @@
+"""`holdfast run` as a process: how it ends, what it refuses, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.venues import wire
+from fsm.facts import VenueConnected
+
+ROOT = Path(__file__).resolve().parents[3]
+Process = subprocess.Popen[str]
+
+
+def start(folder: Path, *arguments: str, **environ: str) -> Process:
+    return subprocess.Popen(
+        [sys.executable, "-m", "actors.cli.main", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: Process) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def holdfast(folder: Path, *arguments: str, **environ: str) -> tuple[int, str, str]:
+    return finish(start(folder, *arguments, **environ))
+
+
+def wait_for(path: Path, size: int = 1) -> None:
+    deadline = time.monotonic() + 20
+    while not (path.exists() and path.stat().st_size >= size):
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.02)
+
+
+def quotes(folder: Path, name: str = "quotes.csv", start_ms: int = 1_700_000_000_000) -> Path:
+    """A minute of a market that swings by a percent every few seconds."""
+    lines = ["timestamp,instrument,bid,ask,bid_size,ask_size"]
+    for row in range(600):
+        middle = 10_000 + (row * 7) % 100
+        lines.append(f"{start_ms + row * 100},ABC/USD,{middle}.0,{middle}.5,50,50")
+    path = folder / name
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def replay(folder: Path, *extra: str) -> dict[str, Any]:
+    code, out, err = holdfast(
+        folder, "run", "--data", "quotes.csv", "--speed", "max", "--json", *extra
+    )
+    assert 0 == code, err
+    document: dict[str, Any] = json.loads(out)
+    return document
+
+
+def test_it_ends_by_itself_with_one_document_on_standard_output(tmp_path: Path) -> None:
+    code, out, err = holdfast(tmp_path, "run", "--for", "3s", "--json")
+    assert 0 == code, err
+    summary = json.loads(out)
+    assert "duration_elapsed" == summary["halt_reason"]
+    assert "ok" == summary["truth"]
+    assert summary["orders"] > 0
+    code, out, _ = holdfast(tmp_path, "verify")
+    assert 0 == code, out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    process = start(tmp_path, "run", "--json")
+    wait_for(tmp_path / "holdfast.db.sock", size=0)
+    process.send_signal(number)
+    code, out, err = finish(process)
+    assert 0 == code, err
+    assert f"interrupted_{number.name.lower()}" == json.loads(out)["halt_reason"]
+
+
+def test_a_second_run_observes_and_says_who_trades(tmp_path: Path) -> None:
+    first = start(tmp_path, "run", "--for", "6s")
+    wait_for(tmp_path / "holdfast.db.sock", size=0)
+    code, out, err = holdfast(tmp_path, "run", "--for", "1s")
+    assert 0 == code, err
+    assert f"process {first.pid} already runs on holdfast.db" in err
+    assert "seq" in out
+    assert 0 == finish(first)[0]
+    conn_sessions = holdfast(tmp_path, "sessions", "--json")[1]
+    assert 1 == len(json.loads(conn_sessions)), "the observer wrote no session"
+
+
+def test_one_file_and_one_seed_give_one_journal(tmp_path: Path) -> None:
+    quotes(tmp_path)
+    first = replay(tmp_path, "--db", "a.db")
+    second = replay(tmp_path, "--db", "b.db")
+    again = replay(tmp_path, "--db", "a.db")
+    other = replay(tmp_path, "--db", "c.db", "--seed", "2")
+    assert first["journal"] == second["journal"]
+    assert first["journal"] == again["journal"], "a finished replay is set aside, not appended to"
+    assert first["journal"]["hash"] != other["journal"]["hash"]
+    assert 600 == first["feed"]["quotes"]
+    assert 2 == len(list(tmp_path.glob("a*.db"))), "what was there is kept"
+
+
+def test_older_data_is_not_replayed_into_the_records_of_a_service(tmp_path: Path) -> None:
+    quotes(tmp_path)
+    assert 0 == holdfast(tmp_path, "run", "--for", "1s")[0]
+    before = (tmp_path / "holdfast.db.head").read_text()
+    code, _, err = holdfast(tmp_path, "run", "--data", "quotes.csv", "--speed", "max")
+    assert 3 == code
+    assert "--db" in err
+    assert 1 == len(err.strip().splitlines())
+    assert before == (tmp_path / "holdfast.db.head").read_text()
+
+
+def test_younger_data_follows_on_the_same_account(tmp_path: Path) -> None:
+    quotes(tmp_path)
+    first = replay(tmp_path)
+    quotes(tmp_path, start_ms=1_700_000_100_000)
+    second = replay(tmp_path)
+    assert second["journal"]["seq"] > first["journal"]["seq"]
+    assert 0 == holdfast(tmp_path, "verify")[0]
+
+
+def test_strict_stops_at_the_first_bad_row_and_ends_the_session(tmp_path: Path) -> None:
+    path = quotes(tmp_path)
+    lines = path.read_text().splitlines()
+    lines[300] = "nonsense"
+    path.write_text("\n".join(lines))
+    code, _, err = holdfast(
+        tmp_path, "run", "--data", "quotes.csv", "--speed", "max", "--strict", "--json"
+    )
+    assert 2 == code
+    assert "quotes.csv" in err
+    assert "301" in err
+    sessions = json.loads(holdfast(tmp_path, "sessions", "--json")[1])
+    assert ["data_error"] == [session["halt_reason"] for session in sessions]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--for", "soon"), 2, "30s"),
+        (("--mode", "live"), 2, "later version"),
+        (("--mode", "papr"), 2, "paper"),
+        (("--speed", "fast"), 2, "--speed"),
+        (("--data", "missing.csv"), 4, "missing.csv"),
+        (("--config", "missing.toml"), 2, "missing.toml"),
+        (("--db", "no/such/folder/x.db"), 4, "--db"),
+    ],
+)
+def test_what_cannot_be_run_is_one_clear_line(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    found, out, err = holdfast(tmp_path, "run", *arguments)
+    assert (code, "") == (found, out), err
+    assert 1 == len(err.strip().splitlines()), err
+    assert words in err
+    assert [] == list(tmp_path.iterdir()), "nothing half-written"
+
+
+def test_an_unknown_strategy_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").write_text("[strategies.momentm]\ninstrument = 'BTC/USDT'\n")
+    code, _, err = holdfast(tmp_path, "run", "--for", "1s")
+    assert 2 == code
+    assert "did you mean 'momentum'?" in err
+    assert ["holdfast.toml"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_second_signal_cuts_the_shutdown_short(tmp_path: Path) -> None:
+    """With a venue that never answers the shutdown waits for its bound; nobody has to."""
+    silent = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    silent.bind(str(tmp_path / "silent.sock"))
+    silent.listen()
+    process = start(
+        tmp_path,
+        "run",
+        HOLDFAST_VENUE__SOCKET="silent.sock",
+        HOLDFAST_ENGINE__SHUTDOWN_DEADLINE_S="60",
+    )
+    silent.settimeout(20)
+    connection, _ = silent.accept()
+    connection.sendall(wire.encode(VenueConnected()))
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None, "it waits for the venue"
+    process.send_signal(signal.SIGINT)
+    assert 130 == finish(process)[0]
+    connection.close()
+    silent.close()
