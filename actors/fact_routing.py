@@ -33,12 +33,12 @@ class FactRouter:
         """The fact's order, or what to record when there is none."""
         order_id = fact.client_order_id
         venue_id = getattr(fact, "venue_order_id", None)
-        if order_id is None and venue_id is not None:
-            order_id = self.books.client_order_id(venue_id)
-        if order_id is not None:
-            order = self.books.order(order_id)
-            if order is not None:
-                return order, Decision()
+        order = self.books.order(order_id) if order_id is not None else None
+        if order is None and venue_id is not None:
+            known = self.books.client_order_id(venue_id)
+            order = self.books.order(known) if known is not None else None
+        if order is not None:
+            return order, Decision()
         if order_id is None and venue_id is None and isinstance(fact, facts.OrderFill):
             order = self._by_state(fact)
             if order is not None:

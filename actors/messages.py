@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from attrs import frozen
 
+from actors.strategies.base import Signal
 from fsm.events import (
     OrderFilled,
     OrderFillSettled,
@@ -272,6 +273,15 @@ class PriceCrossed:
 
 
 # --------------------------------------------------------------------------------- to the rest
+
+
+@frozen(slots=True)
+class RaiseSignal:
+    """A strategy of this name wants this, now (scenario scripts)."""
+
+    signal: Signal
+    strategy: str
+    instrument: str
 
 
 @frozen(slots=True)

@@ -34,16 +34,35 @@ class Books:
     """Every entity of the system, kept up to date by `apply`."""
 
     def __init__(self, world: World, reader: JournalReader | None) -> None:
-        self.world, self.reader = world, reader
+        self.world = world
+        self._reader = reader
+        self._missed: dict[str, None] = {}
+        self.refolded: list[str] = []
         self.mode, self.door, self.reconciler = Mode(), Door(), Reconciler()
         self.markets = Markets(world)
         self.unprocessed: dict[str, list[ev.MessageUnprocessed]] = {}
         self.counters: dict[str, int] = {}
         self.last_session_clean = True
-        self.folding = False
         self._venue_ids: dict[str, str] = {}
         world.find_by_venue_id = self.client_order_id
         world.order_exists = self.order_exists
+
+    @property
+    def reader(self) -> JournalReader | None:
+        """The journal to fold ended actors back from; None while the journal itself is folded."""
+        return self._reader
+
+    @reader.setter
+    def reader(self, reader: JournalReader | None) -> None:
+        """From here on ended actors come back when they are asked for; a position that a late
+        fill opened again during the fold comes back at once, it needs its protection (X13)."""
+        self._reader = reader
+        if reader is not None:
+            for position_id in self._missed:
+                self.refold_position(position_id)
+                self.passivate_position(position_id)
+            self._missed.clear()
+            self.refolded.clear()
 
     # ------------------------------------------------------------------------------------- fold
 
@@ -102,6 +121,8 @@ class Books:
         if position is not None:
             position.evolve(event)
             self.markets.changed(position.instrument)
+        elif self._reader is None:
+            self._missed[event.position_id] = None  # it had ended, and something came late
 
     def _mode_event(self, event: Any, at_us: int) -> None:
         self.mode.evolve(event, at_us)
@@ -172,6 +193,7 @@ class Books:
                 order.evolve(recorded.event)
         if order is not None:
             self.world.orders[client_order_id] = order
+            self.refolded.append(order.address)
         return order
 
     def position(self, position_id: str) -> Position | None:
@@ -195,6 +217,7 @@ class Books:
         for order in self.world.live_orders():
             if order.position_id == position_id:
                 position.adopt(order)
+        self.refolded.append(position.address)
         self.world.positions[position_id] = position
         self.world.by_instrument.setdefault(position.instrument, {})[position_id] = None
         self.markets.changed(position.instrument)

@@ -21,7 +21,7 @@ from actors.venues.port import VenueGateway
 from actors.world import World
 from fsm.events import AlertRaised
 from fsm.mode import Permission, permission_for
-from fsm.order import TERMINAL, OrderState
+from fsm.order import OrderState
 from fsm.requests import Cancel
 from fsm.vocabulary import OrderRole
 
@@ -73,18 +73,18 @@ class Release:
                 f"not allowed while {self.world.mode}, control {self.world.control}",
             )
         else:
-            self.inbox.tell_local(msg.SentOut(request.client_order_id))
+            self.inbox.tell_first(msg.SentOut(request.client_order_id))
             self.sent["submit"] += 1
             self.gateway.send(request)
 
     def _never_sent(self, client_order_id: str, reason: str) -> None:
-        self.inbox.tell_local(msg.NeverSent(client_order_id, reason))
+        self.inbox.tell_first(msg.NeverSent(client_order_id, reason))
 
     def _cancel(self, request: Cancel) -> None:
         order = self.world.orders.get(request.client_order_id)
         if not self.world.permitted(Permission.CANCEL):
             return
-        if order is not None and not order.request_left and order.state not in TERMINAL:
+        if order is not None and not order.request_left:
             return  # its submit was withdrawn at this same gate: there is nothing to cancel
         self.sent["cancel"] += 1
         self.gateway.send(request)
@@ -99,22 +99,45 @@ class Release:
 
     def cancel_without_journal(self) -> None:
         """Cancel entries and quotes: spilled and fsynced first, folded by the next start (L1)."""
+        just_left = {m.client_order_id for m in self.inbox.local if isinstance(m, msg.SentOut)}
         orders = [
             order
             for order in self.world.live_orders()
-            if order.role in (OrderRole.ENTRY, OrderRole.QUOTE) and order.request_left
+            if order.role in (OrderRole.ENTRY, OrderRole.QUOTE)
+            and (order.request_left or order.client_order_id in just_left)
         ]
-        if not orders or not self._spill([order.client_order_id for order in orders]):
-            return
-        for order in orders:
-            self.sent["cancel"] += 1
-            self.gateway.send(
+        self._cancel_spilled(
+            [
                 Cancel(
                     client_order_id=order.client_order_id,
                     instrument=order.instrument,
                     venue_order_id=order.venue_order_id,
                 )
-            )
+                for order in orders
+            ]
+        )
+
+    def discard(self, effects: list[Effect]) -> None:
+        """Effects of a turn that never became durable: its cancels still leave, spilled first, its
+        alerts are still raised, and whoever waits hears that nothing was carried out (L1, X18)."""
+        if self.world.permitted(Permission.CANCEL):
+            self._cancel_spilled([e.request for e in effects if isinstance(e, SendCancel)])
+        for effect in effects:
+            if isinstance(effect, Reply):
+                refusal = {
+                    "accepted": False,
+                    "error": "the journal cannot be written: only cancels",
+                }
+                self.answer(effect.token, refusal)
+            elif isinstance(effect, Notify):
+                self._notify(effect.alert)
+
+    def _cancel_spilled(self, cancels: list[Cancel]) -> None:
+        if not cancels or not self._spill([cancel.client_order_id for cancel in cancels]):
+            return
+        for cancel in cancels:
+            self.sent["cancel"] += 1
+            self.gateway.send(cancel)
 
     def _spill(self, order_ids: list[str]) -> bool:
         if self.database is None:

@@ -16,6 +16,7 @@ from actors import messages as msg
 from actors.engine import Engine
 from actors.feeds.errors import MarketFileError
 from actors.feeds.gaps import GapDetector
+from actors.runtime import collector
 from actors.runtime.clock import SimulatedClock
 from actors.shutdown import Shutdown
 from actors.simulation import Simulation
@@ -66,6 +67,7 @@ class Replay:
 
     async def run(self) -> None:
         """Replay everything, then end the session cleanly."""
+        collector.settle_in()
         engine = self.engine
         engine.journal_inline()
         engine.start()

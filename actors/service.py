@@ -20,7 +20,7 @@ from actors import messages as msg
 from actors.engine import Engine
 from actors.feeds.errors import MarketFileError
 from actors.feeds.gaps import GapDetector
-from actors.runtime import control_socket
+from actors.runtime import collector, control_socket
 from actors.runtime.supervision import ChildDied, Intensity, Supervisor
 from actors.service_control import ControlHandler
 from actors.shutdown import Shutdown
@@ -229,6 +229,7 @@ class Service:
     async def run(self) -> None:
         """Start, serve, and return when the session's end is durable."""
         sys.setswitchinterval(1e-4)  # the writer's thread must not wait 5 ms for its turn
+        collector.settle_in()
         engine = self.engine
         engine.start()
         async with trio.open_nursery() as nursery:

@@ -29,7 +29,7 @@ class Shutdown:
     def begin(self) -> None:
         """Ask the mode actor to stop: entries and quotes are withdrawn at once."""
         self.started_us = self.engine.clock.now_us()
-        self.engine.inbox.command(msg.StopSession(self.reason))
+        self.engine.inbox.tell_local(msg.StopSession(self.reason))
 
     def step(self) -> bool:
         """Go on as far as possible; True when the session's end is written and durable."""
@@ -61,16 +61,18 @@ class Shutdown:
         self.exits_swept = True
         for order in self.engine.world.live_orders():
             if order.role is OrderRole.EXIT:
-                self.engine.inbox.command(
+                self.engine.inbox.tell_local(
                     msg.CancelOrder(order.client_order_id, "Shutdown cancel", by_engine=True)
                 )
 
     def _compare(self) -> None:
         self.stage, self.compared_from = "compare", self.engine.books.reconciler.passes
-        self.engine.inbox.command(msg.PassDue("books"))
+        self.engine.inbox.tell_local(msg.PassDue("books"))
 
     def _end(self) -> None:
         self.stage = "end"
         live = len(self.engine.world.live_orders())
         ticks = sum(view.ticks for view in self.engine.world.markets.values())
-        self.engine.inbox.command(msg.EndSession(reason=self.reason, clean=live == 0, ticks=ticks))
+        self.engine.inbox.tell_local(
+            msg.EndSession(reason=self.reason, clean=live == 0, ticks=ticks)
+        )

@@ -23,7 +23,7 @@ class Simulation:
 
     def settle(self) -> None:
         """Run turns until nothing is runnable and time would have to pass."""
-        dispatcher, venue, inbox = self.engine.dispatcher, self.venue, self.engine.inbox
+        dispatcher, venue = self.engine.dispatcher, self.venue
         now_us = self.clock.now_us()
         for _ in range(_SETTLE_MAX):
             while dispatcher.has_work() and dispatcher.run_turn():
@@ -32,7 +32,7 @@ class Simulation:
             if due is None or due > now_us:
                 return
             for message in venue.advance(now_us):
-                inbox.facts.offer(message)
+                self._deliver(message)
             if not dispatcher.has_work() and venue.next_due_us() == due:
                 return
         raise AssertionError("the simulation does not settle: something keeps telling itself")
@@ -59,7 +59,12 @@ class Simulation:
 
     def _venue_speaks(self, now_us: int) -> None:
         for message in self.venue.advance(now_us):
-            self.engine.inbox.facts.offer(message)
+            self._deliver(message)
+
+    def _deliver(self, message: object) -> None:
+        """Into the fact lane; while it is full the venue waits for a turn (L9)."""
+        while not self.engine.inbox.fact_nowait(message):
+            self.engine.dispatcher.run_turn()
 
     def feed(self, data: MarketData) -> None:
         """One row of market data at its own time: first the venue sees it, then the engine."""

@@ -34,7 +34,7 @@ from actors.runtime.actor import Decision, Refused
 from actors.runtime.dispatcher import Turn
 from actors.runtime.lanes import Inbox
 from actors.sessions import end_session, start_session
-from actors.strategy_host import StrategyHost
+from actors.strategy_host import StrategyHost, raised
 from fsm import events as ev
 from fsm import facts
 from fsm.machine import IllegalTrigger
@@ -45,6 +45,12 @@ from storage.writer import JournalFailed
 
 _STEPS_MAX = 20_000
 _RESTORES_MAX = 3
+_REDUCING = (msg.CancelOrder, msg.RequestExit, msg.PriceCrossed, msg.ExpiryDue)
+_HEARD_IN_QUARANTINE = (*_REDUCING, msg.SetControl, msg.Halt, msg.Degrade, msg.StopSession)
+"""Cancels, exits and the kill switch: an actor in quarantine may still reduce, never add (L8)."""
+_ASKED_AGAIN = (msg.PriceCrossed, msg.FoundOpen, msg.Disappeared)
+"""Said again by the next quote or pass: not kept for an actor in quarantine, or each would be a
+row in the journal (L9)."""
 
 
 class System:
@@ -61,6 +67,10 @@ class System:
         self.before_decide: Callable[[str, object], None] | None = None  # fault point
         self.on_journal_failed: Callable[[JournalFailed], None] = lambda failure: None
         self._restores: dict[str, int] = {}
+        self._asked: object | None = None
+        self._kept: list[object] = []
+        self._touched_in: dict[str, int] = {}
+        self._touched: dict[str, int] = {}  # stream -> the last turn with an event of it
         self._hosts: dict[str, list[StrategyHost]] = {}
         for host in hosts:
             self._hosts.setdefault(host.window.instrument.name, []).append(host)
@@ -84,7 +94,14 @@ class System:
             assert steps <= _STEPS_MAX, (
                 f"a message led to more than {_STEPS_MAX} steps: {message!r}"
             )
-            self._step(queue.popleft(), turn)
+            try:
+                self._step(queue.popleft(), turn)
+            except Refused as refusal:
+                self.count("refused_commands")
+                logger.warning("COMMAND_REFUSED {}", refusal)
+        if self.books.refolded:
+            turn.ended += self.books.refolded  # forgotten again when nothing came of it
+            self.books.refolded.clear()
 
     def _step(self, message: object, turn: Turn) -> None:
         kind = type(message)
@@ -145,21 +162,18 @@ class System:
     def _to_mode(self, message: Any, turn: Turn) -> None:
         self._decide(self.books.mode, message, turn)
 
+    def _raise_signal(self, message: msg.RaiseSignal, turn: Turn) -> None:
+        quote = self.world.quote(message.instrument)
+        decision = raised(message.signal, message.strategy, message.instrument, quote, self.world)
+        self._apply(self.books.door, message, decision, turn)
+
     def _to_door(self, message: Any, turn: Turn) -> None:
         self._decide(self.books.door, message, turn)
 
     def _to_reconciler(self, message: Any, turn: Turn) -> None:
         self._decide(self.books.reconciler, message, turn)
 
-    def _continue_pass(self, message: Any, turn: Turn) -> None:
-        reconciler = self.books.reconciler
-        self._apply(reconciler, message, reconciler.resume(message, self.world), turn)
-
     def _placing(self, message: Any, turn: Turn) -> None:
-        if self.books.order_exists(message.client_order_id or " "):
-            raise Refused(
-                f"order {message.client_order_id}: this id was used before (L4: never re-sent)"
-            )
         self._apply(self.books.door, message, place(message, self.world), turn)
 
     def _session(self, message: Any, turn: Turn) -> None:
@@ -216,6 +230,8 @@ class System:
         self._apply(self.books.reconciler, fact, decision, turn)
 
     def _nobody(self, message: object, turn: Turn, why: str) -> None:
+        if message is self._asked:
+            raise Refused(why)
         self.count("dead_letters")
         logger.warning("DEAD_LETTER type={} {}", type(message).__name__, why)
 
@@ -224,7 +240,10 @@ class System:
     def _decide(self, actor: Any, message: object, turn: Turn) -> None:
         """Let an actor decide. Whatever it raises leaves its state as it was."""
         held = self.quarantine.get(actor.address)
-        if held is not None and not isinstance(message, (msg.CancelOrder, msg.RequestExit)):
+        if held is not None and not isinstance(message, _HEARD_IN_QUARANTINE):
+            if isinstance(message, _ASKED_AGAIN):
+                self.count("skipped_in_quarantine")
+                return
             held.append(message)
             self._unprocessed(actor.address, message, "in quarantine", turn)
             return
@@ -233,10 +252,15 @@ class System:
                 self.before_decide(actor.address, message)
             decision = actor.decide(message, self.world)
             payloads = [encode(event) for event in decision.events]
-        except (Refused, IllegalTrigger):
-            if isinstance(message, COMMANDS):
+        except (Refused, IllegalTrigger) as refusal:
+            if message is self._asked:
                 raise
-            self._quarantine(actor, message, "illegal trigger for an internal message", turn)
+            if not isinstance(message, COMMANDS):
+                self._quarantine(actor, message, f"not legal here: {refusal}", turn)
+                return
+            # The engine's own command came too late: what it was about has moved on meanwhile.
+            self.ignored["command: too late"] = self.ignored.get("command: too late", 0) + 1
+            logger.debug("COMMAND_TOO_LATE {}", refusal)
         except Exception as problem:
             logger.opt(exception=problem).error("ACTOR_RAISED actor={}", actor.address)
             self._quarantine(actor, message, f"{type(problem).__name__}: {problem}", turn)
@@ -257,7 +281,14 @@ class System:
                 event, "position_id", None
             )
             if order_id is not None:
-                turn.ended.append(event.stream)
+                stream = event.stream
+                turn.ended.append(stream)
+                self._touched[stream] = turn.number
+                owner = getattr(event, "position_id", None)
+                if owner is not None:
+                    turn.ended.append(f"position/{owner}")
+            if event.stream in self.quarantine:
+                self._touched_in[event.stream] = turn.number
         if decision.dedup_keys:
             turn.dedup_keys += [(key, turn.next_seq - 1) for key in decision.dedup_keys]
         for venue_id, order_id in decision.identities:
@@ -271,23 +302,30 @@ class System:
     def _ask(self, message: msg.Ask, turn: Turn) -> None:
         """A command with an answer: accepted after its commit, or refused with one clear line."""
         before = turn.next_seq
+        self._asked = message.command
         try:
             self._step(message.command, turn)
         except (Refused, IllegalTrigger) as refusal:
             self.count("refused_commands")
             turn.effects.append(Reply(message.token, {"accepted": False, "error": str(refusal)}))
             return
-        turn.effects.append(
-            Reply(message.token, {"accepted": True, "changed": turn.next_seq > before})
-        )
+        finally:
+            self._asked = None
+        answer: dict[str, object] = {"accepted": True, "changed": turn.next_seq > before}
+        if any(type(e) is ev.MessageUnprocessed for e in turn.events[before - turn.first_seq :]):
+            answer = {"accepted": False, "error": "it could not be processed, and is kept"}
+        turn.effects.append(Reply(message.token, answer))
 
     # -------------------------------------------------------------------------------- quarantine
 
     def _quarantine(self, actor: Any, message: object, error: str, turn: Turn) -> None:
         address = actor.address
+        if address in self.quarantine and isinstance(message, _ASKED_AGAIN):
+            self.count("skipped_in_quarantine")
+            return
         self.quarantine.setdefault(address, []).append(message)
         self._unprocessed(address, message, error, turn)
-        turn.quarantined.append(address)
+        self._touched_in[address] = turn.number
         turn.effects.append(
             Notify(
                 ev.AlertRaised(
@@ -299,6 +337,8 @@ class System:
             self._queue.append(msg.Degrade(f"quarantine/{address}", error))
 
     def _unprocessed(self, address: str, message: object, error: str, turn: Turn) -> None:
+        if any(message is kept for kept in self._kept):
+            return  # it is in the journal already: another copy would be delivered twice
         self.count("unprocessed")
         event = ev.MessageUnprocessed(
             actor=address, message=type(message).__name__, payload=raw(message), error=error
@@ -308,6 +348,9 @@ class System:
     def _restore(self, message: msg.RestoreActor, turn: Turn) -> None:
         """Fold the actor anew from what is durable and give it its messages once more."""
         address = message.address
+        if address in self._touched:  # not durable yet: a fold now would lose it
+            self._touched_in[address] = self._touched[address]
+            return
         held = self.quarantine.pop(address, [])
         self._restores[address] = self._restores.get(address, 0) + 1
         kind, _, name = address.partition("/")
@@ -315,8 +358,13 @@ class System:
             self.books.refold_order(name)
         elif kind == "position":
             self.books.refold_position(name)
+        elif kind == "reconciler":
+            self.books.reconciler.start_over()
+            self._queue.append(msg.PassDue("orders"))
+        self._kept = held
         for kept in held:
             self._step(kept, turn)
+        self._kept = []
         if address not in self.quarantine:
             event = ev.ActorRestored(actor=address)
             self._record(Decision(events=[event]), [encode(event)], turn)
@@ -334,18 +382,34 @@ class System:
     def durable(self, turn: Turn) -> None:
         """Forget what has ended, and give quarantined actors another chance: it is safe now."""
         for stream in turn.ended:
+            touched = self._touched.get(stream)
+            if touched is not None and (touched > turn.number or not turn.events):
+                continue  # a later turn changed it and is not durable yet
+            self._touched.pop(stream, None)
             kind, _, name = stream.partition("/")
             if kind == "order":
                 self.books.passivate_order(name)
             elif kind == "position":
                 self.books.passivate_position(name)
-        for address in turn.quarantined:
-            if self._restores.get(address, 0) < _RESTORES_MAX:
+        for address in self.quarantine:
+            if self._restorable(address, turn.number):
                 self.inbox.tell_local(msg.RestoreActor(address))
+
+    def _restorable(self, address: str, durable_turn: int) -> bool:
+        """All that the actor did is durable, so that a fold finds it, and it may try once more."""
+        touched = self._touched_in.get(address)
+        if touched is None or touched > durable_turn:
+            return False
+        del self._touched_in[address]
+        return self._restores.get(address, 0) < _RESTORES_MAX
 
     def release(self, effect: Effect) -> None:
         """Let one effect out, after another look."""
         self.releasing.release(effect)
+
+    def discarded(self, turn: Turn) -> None:
+        """Nothing of the turn happened; its cancels, alerts and answers still leave."""
+        self.releasing.discard(turn.effects)
 
     def journal_failed(self, failure: JournalFailed) -> None:
         """Only cancels may leave from here on (L1)."""
@@ -367,12 +431,14 @@ _ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
     **dict.fromkeys(MODE_MESSAGES, System._to_mode),
     **dict.fromkeys(ORDER_FACTS, System._fact),
     **dict.fromkeys(ANSWERS, System._to_reconciler),
-    **dict.fromkeys((msg.PassDue, msg.LookUp, msg.QueryTimedOut), System._to_reconciler),
+    **dict.fromkeys(
+        (msg.PassDue, msg.LookUp, msg.QueryTimedOut, msg.PassEvidenceApplied), System._to_reconciler
+    ),
     **dict.fromkeys((facts.VenueConnected, facts.VenueDisconnected), System._connection),
     **dict.fromkeys((facts.BalanceReport, facts.PositionReport), System._report),
     **dict.fromkeys((msg.StartSession, msg.EndSession), System._session),
     facts.FundingPaid: System._funding,
-    msg.PassEvidenceApplied: System._continue_pass,
+    msg.RaiseSignal: System._raise_signal,
     msg.SignalForDoor: System._to_door,
     msg.PlaceOrder: System._placing,
     msg.RestoreActor: System._restore,

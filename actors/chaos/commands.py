@@ -15,8 +15,8 @@ from attrs import define
 from actors import messages as msg
 from actors.chaos import scenario as sc
 from actors.chaos.scenario import Step
-from actors.chaos.signals import RaiseSignal
 from actors.engine import Engine
+from actors.messages import RaiseSignal
 from actors.strategies.base import Signal
 from actors.venues.port import SimulatedGateway
 from fsm.market import MarketTrade, Tick

@@ -200,7 +200,7 @@ def _deployed(door: Door, wish: Wish, world: World) -> ev.RuleCheck:
     cap = world.rules.max_session_loss
     working = sum(
         (
-            o.rest * (o.limit_price or ZERO)
+            max(o.rest, ZERO) * (o.limit_price or o.reserve_price or ZERO)
             for o in world.live_orders()
             if o.role is not OrderRole.EXIT
         ),
@@ -345,7 +345,7 @@ def _approved(wish: Wish, checks: tuple[ev.RuleCheck, ...], world: World) -> Dec
                 take_profit=target,
                 trailing=trailing,
                 expires_at_us=expires_at,
-                min_qty=spec.min_qty,
+                min_qty=max(spec.min_qty, spec.qty_step),
                 leverage=spec.max_leverage,
             ),
             ev.OrderIntended(

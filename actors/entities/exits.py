@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from actors import messages as msg
 from actors.effects import Notify, SendSubmit, SetTimer
+from actors.entities import placement
 from actors.entities.levels import levels
 from actors.runtime.actor import Decision, Refused
 from fsm import events as ev
 from fsm.instrument import Instrument
-from fsm.mode import ModeState
+from fsm.mode import ControlLevel, ModeState
 from fsm.money import ZERO, floor_to_step
 from fsm.order import OrderState
 from fsm.position import PositionState, PositionTrigger
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from fsm.pnl import Holding
 
 S, T = PositionState, PositionTrigger
+_WANTED_OUT = {
+    ControlLevel.FLATTEN: ExitReason.FLATTEN,
+    ControlLevel.EMERGENCY: ExitReason.EMERGENCY,
+}
+"""Levels of the kill switch under which nothing may stay open, also what fills late."""
 
 
 def on_price(position: Position, message: msg.PriceCrossed, world: World) -> Decision:
@@ -146,14 +152,14 @@ def reopened(position: Position, decision: Decision, world: World, holding: Hold
         )
     )
     strategy_on = position.strategy is None or position.strategy not in world.disabled_strategies
-    if world.mode is ModeState.ACTIVE and strategy_on and position.effective_stop is not None:
+    wanted = _WANTED_OUT.get(world.control)
+    kept = world.mode is ModeState.ACTIVE and strategy_on and position.effective_stop is not None
+    if (kept and wanted is None) or world.mode in (ModeState.STOPPING, ModeState.STOPPED):
+        decision.effects += position.expiry_timer(world)
         return
-    if world.mode in (ModeState.STOPPING, ModeState.STOPPED):
-        return
-    _append_decision(
-        position, decision, world, ExitReason.STRATEGY, "late fill on an ended position"
-    )
-    cover(position, decision, world, holding.qty, ExitReason.STRATEGY)
+    reason = wanted or ExitReason.STRATEGY
+    _append_decision(position, decision, world, reason, "late fill on an ended position")
+    cover(position, decision, world, holding.qty, reason)
 
 
 def _append_decision(
@@ -189,12 +195,14 @@ def cover(
 
     `reason` is given when it was decided in this very turn, before the position knows it.
     """
-    if qty == 0 or world.mode in (ModeState.STOPPING, ModeState.STOPPED):
-        return
+    stopping = world.mode in (ModeState.STOPPING, ModeState.STOPPED)
     side = Side.SELL if qty > 0 else Side.BUY
     exits_live = [order for order in position.live.values() if order.role is OrderRole.EXIT]
-    if any(order.side is not side for order in exits_live):
-        _flipped(position, decision)
+    if qty != 0 and any(order.side is not side for order in exits_live):
+        if not stopping:
+            _flipped(position, decision)
+        return
+    if _covers_too_much(position, decision, qty) or qty == 0 or stopping:
         return
     gap = abs(qty) - sum((order.rest for order in exits_live), ZERO)
     instrument = world.instruments.get(position.instrument)
@@ -203,6 +211,18 @@ def cover(
     if gap <= 0 or gap < position.min_qty:
         return
     _place(position, decision, world, side, gap, reason=reason or position.exit_reason)
+
+
+def _covers_too_much(position: Position, decision: Decision, qty: Decimal) -> bool:
+    """A void took away what a live exit was for: it goes, before it opens the other way; when it
+    is proven dead, what is still open gets an exit of the right size."""
+    exits_live = position.live_of(OrderRole.EXIT)
+    covered = sum((position.live[order_id].rest for order_id in exits_live), ZERO)
+    too_much = covered > abs(qty)
+    if too_much:
+        for order_id in exits_live:
+            decision.tells.append(msg.CancelOrder(order_id, "it covers more than is open"))
+    return too_much
 
 
 def _flipped(position: Position, decision: Decision) -> None:
@@ -290,6 +310,10 @@ def _reduces_net(
 
 def on_place(position: Position, message: msg.PlaceExit, world: World) -> Decision:
     """An exit of exactly this shape: the decision is recorded, the ladder watches it."""
+    placement.validate_id(message.client_order_id, world)
+    placement.validate_shape(
+        message.client_order_id, message.qty, message.type, message.limit_price
+    )
     if position.state is S.EXIT_PENDING and position.live_of(OrderRole.EXIT):
         raise Refused(f"{position.address}: an exit is out, a second would double it (X04)")
     if not position.is_open or position.qty == 0:

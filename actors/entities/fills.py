@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from actors.world import World
 
 T = OrderTrigger
+FINAL, STATED = "final", "stated"
+"""What a settlement said: only that the fill is final, or also its figures. Each counts once."""
+
+
+def settlement_of(event: ev.OrderFillSettled) -> str:
+    """Which of both a settlement was."""
+    return FINAL if event.realized_pnl is None and event.fee is None else STATED
 
 
 def on_fill(order: Order, fact: facts.OrderFill, world: World) -> Decision:
@@ -104,6 +111,12 @@ def _known_trade(order: Order, trade_id: str, fact: facts.OrderFill) -> Decision
 def on_settled(order: Order, fact: facts.FillSettled, world: World) -> Decision:
     if order.trades is None or fact.trade_id not in order.trades:
         return Decision(events=[_unresolved(fact, "settles a trade that is not booked")])
+    mark = order.trades[fact.trade_id]
+    if mark.status is FillStatus.VOIDED:
+        return Decision(events=[_unresolved(fact, "settles a trade that was voided")])
+    figures = fact.realized_pnl is not None or fact.fee is not None
+    if mark.settlement == STATED or (mark.settlement == FINAL and not figures):
+        return Decision.ignore("duplicate: this settlement is booked")
     return _settled(order, fact.trade_id, fact.realized_pnl, fact.fee)
 
 
@@ -117,8 +130,11 @@ def _settled(
         realized_pnl=realized,
         fee=fee,
     )
-    decision = Decision(events=[event], dedup_keys=[f"settled|{order.client_order_id}|{trade_id}"])
-    if order.position_id is not None and (realized is not None or fee is not None):
+    kind = settlement_of(event)
+    decision = Decision(
+        events=[event], dedup_keys=[f"settled|{order.client_order_id}|{trade_id}|{kind}"]
+    )
+    if order.position_id is not None and kind == STATED:
         decision.tells.append(msg.SettlementForPosition(order.position_id, event))
     return decision
 

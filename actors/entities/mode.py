@@ -17,6 +17,7 @@ from actors.world import World
 from fsm import events as ev
 from fsm import mode as machine
 from fsm.mode import RUNNING, TABLE, ControlLevel, ModeState, ModeTrigger
+from fsm.order import OrderState
 from fsm.vocabulary import ExitReason, OrderRole
 
 S, T = ModeState, ModeTrigger
@@ -129,7 +130,7 @@ class Mode:
         """Every live entry and quote is marked CANCELLED_BY_ENGINE, then cancelled (N17)."""
         owners: dict[str, None] = {}
         for order in world.live_orders():
-            if order.role in _OPENING:
+            if order.role in _OPENING and order.state is not OrderState.HELD_FOR_REVIEW:
                 decision.tells.append(
                     msg.CancelOrder(order.client_order_id, reason, by_engine=True)
                 )

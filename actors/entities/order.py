@@ -32,6 +32,7 @@ class TradeMark:
     fee: Decimal
     fee_asset: str | None
     status: FillStatus
+    settlement: str = ""
 
 
 @define(slots=True)
@@ -50,6 +51,7 @@ class Order:
     created_us: int
     reduce_only: bool = False
     strategy: str | None = None
+    reserve_price: Decimal | None = None
     state: OrderState = S.INTENDED
     venue_order_id: str | None = None
     filled_qty: Decimal = ZERO
@@ -95,14 +97,16 @@ class Order:
         elif isinstance(event, ev.OrderMoved):
             self._evolve_moved(event)
         elif isinstance(event, ev.OrderFillSettled):
-            self._mark(event.trade_id, FillStatus.SETTLED)
+            self._mark(event.trade_id, FillStatus.SETTLED, fills.settlement_of(event))
         elif isinstance(event, ev.OrderFillVoided):
             self._evolve_voided(event)
 
-    def _mark(self, trade_id: str, status: FillStatus) -> None:
+    def _mark(self, trade_id: str, status: FillStatus, settlement: str = "") -> None:
         assert self.trades is not None
         held = self.trades[trade_id]
-        self.trades[trade_id] = TradeMark(held.qty, held.price, held.fee, held.fee_asset, status)
+        self.trades[trade_id] = TradeMark(
+            held.qty, held.price, held.fee, held.fee_asset, status, settlement or held.settlement
+        )
 
     def _evolve_acknowledged(self, event: ev.OrderAcknowledged) -> None:
         self.state, self.request_left = event.state, True
@@ -201,8 +205,8 @@ class Order:
         )
 
     def _on_never_sent(self, message: msg.NeverSent, world: World) -> Decision:
-        if self.request_left:
-            return Decision.ignore("never_sent: its request had left")
+        if self.request_left or not self.is_live:
+            return Decision.ignore("never_sent: its request had left, or it is over")
         return self._moved(T.NEVER_SENT, message.reason, machine.REQUEST_NOT_LEFT)
 
     def _doubt(self, reason: str) -> Decision:
@@ -413,6 +417,7 @@ def created(event: ev.OrderIntended, at_us: int) -> Order:
         created_us=at_us,
         reduce_only=event.reduce_only,
         strategy=event.strategy,
+        reserve_price=event.reserve_price,
     )
 
 

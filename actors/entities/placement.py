@@ -4,13 +4,14 @@ the mode's permissions and the ledger.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from actors import messages as msg
 from actors.effects import SendSubmit, SetTimer
 from actors.runtime.actor import Decision, Refused
 from actors.world import World
 from fsm import events as ev
 from fsm.mode import Permission
-from fsm.money import ZERO
 from fsm.requests import Submit
 from fsm.vocabulary import OrderRole, OrderType, Side
 
@@ -71,20 +72,32 @@ def place(message: msg.PlaceOrder, world: World) -> Decision:
     return decision
 
 
+def validate_id(client_order_id: str, world: World) -> None:
+    """An id is there, and was never used before. Raises Refused (M03, L4)."""
+    if not client_order_id or not client_order_id.strip():
+        raise Refused("an order needs a client_order_id: nothing was written (M03)")
+    if world.is_ours(client_order_id):
+        raise Refused(f"order {client_order_id}: this id was used before (L4: never re-sent)")
+
+
+def validate_shape(
+    client_order_id: str, qty: Decimal, type_: OrderType, limit_price: Decimal | None
+) -> None:
+    """Quantity and limit can be an order's. Raises Refused."""
+    if qty <= 0:
+        raise Refused(f"order {client_order_id}: qty must be above zero, not {qty}")
+    if type_ is OrderType.LIMIT and (limit_price is None or limit_price <= 0):
+        raise Refused(f"order {client_order_id}: a limit order needs a limit_price above zero")
+
+
 def _validate(message: msg.PlaceOrder, world: World) -> None:
     order_id = message.client_order_id
-    if not order_id or not order_id.strip():
-        raise Refused("an order needs a client_order_id: nothing was written (M03)")
+    validate_id(order_id, world)
+    validate_shape(order_id, message.qty, message.type, message.limit_price)
     if message.instrument not in world.instruments:
         raise Refused(f"order {order_id}: unknown instrument {message.instrument!r}")
-    if message.qty <= 0:
-        raise Refused(f"order {order_id}: qty must be above zero, not {message.qty}")
-    if message.type is OrderType.LIMIT and (
-        message.limit_price is None or message.limit_price <= 0
-    ):
-        raise Refused(f"order {order_id}: a limit order needs a limit_price above zero")
-    if message.role is OrderRole.EXTERNAL:
-        raise Refused(f"order {order_id}: external orders are adopted, never placed")
+    if message.role in (OrderRole.EXIT, OrderRole.EXTERNAL):
+        raise Refused(f"order {order_id}: role {message.role} cannot be placed this way")
     if not world.permitted(Permission.ENTRY):
         raise Refused(
             f"order {order_id}: no new orders while {world.mode}, control {world.control}"
@@ -105,6 +118,7 @@ def _position_for(message: msg.PlaceOrder, decision: Decision, world: World) -> 
         return position_id
     if held is not None:
         raise Refused(f"order {message.client_order_id}: position {position_id} has ended")
+    spec = world.instruments[message.instrument]
     decision.events.append(
         ev.PositionOpened(
             position_id=position_id,
@@ -120,7 +134,7 @@ def _position_for(message: msg.PlaceOrder, decision: Decision, world: World) -> 
             expires_at_us=None
             if message.expires_in_us is None
             else world.now_us + message.expires_in_us,
-            min_qty=world.instruments[message.instrument].min_qty or ZERO,
+            min_qty=max(spec.min_qty, spec.qty_step),
             leverage=message.leverage,
             inventory=quote,
         )

@@ -73,6 +73,8 @@ class Position:
     failures: int = 0
     live: dict[str, LiveOrder] = field(factory=dict)
     unpriced: dict[str, Decimal] = field(factory=dict)
+    booked: dict[str, str] = field(factory=dict)
+    """(order/trade) -> the last cause booked for it: a message delivered again changes nothing."""
 
     @property
     def address(self) -> str:
@@ -129,6 +131,11 @@ class Position:
         if event.state in TERMINAL:
             self.live.pop(event.client_order_id, None)
 
+    def _order_voided(self, event: ev.OrderFillVoided) -> None:
+        order = self.live.get(event.client_order_id)
+        if order is not None:
+            order.rest += event.qty  # as the order itself counts: it may fill again
+
     def _changed(self, event: ev.PositionChanged) -> None:
         self.state, self.qty, self.basis = event.state, event.qty, event.basis_price
         self.last_basis = event.basis_price if event.basis_price is not None else event.basis_before
@@ -138,6 +145,8 @@ class Position:
             event.fees,
             event.pnl_source,
         )
+        if event.trade_id is not None:
+            self.booked[f"{event.client_order_id}/{event.trade_id}"] = event.cause
         if "realized_skipped_no_price" in event.flags and event.trade_id is not None:
             self.unpriced[event.trade_id] = event.qty_delta
         elif event.cause == "settlement" and event.trade_id is not None:
@@ -245,14 +254,16 @@ class Position:
 
     # ------------------------------------------------------------------------------ after a start
 
+    def expiry_timer(self, world: World) -> list[SetTimer]:
+        """The timer of its expiry, due at once when that has passed; empty when it has none."""
+        if self.expires_at_us is None:
+            return []
+        delay = max(self.expires_at_us - world.now_us, 0)
+        return [SetTimer(f"expiry/{self.position_id}", delay, msg.ExpiryDue(self.position_id))]
+
     def rearm(self, world: World) -> list[SetTimer]:
         """The timers that a restart has to bring back before trading resumes (X13)."""
-        timers = []
-        if self.expires_at_us is not None and self.state in (S.ENTRY, S.MONITORING):
-            delay = max(self.expires_at_us - world.now_us, 0)
-            timers.append(
-                SetTimer(f"expiry/{self.position_id}", delay, msg.ExpiryDue(self.position_id))
-            )
+        timers = self.expiry_timer(world) if self.state in (S.ENTRY, S.MONITORING) else []
         if self.state is S.EXIT_PENDING:
             timers.append(exits.check_timer(self, world))
         return timers
@@ -281,6 +292,7 @@ def opened(event: ev.PositionOpened) -> Position:
 _EVOLVE: dict[type, Any] = {
     ev.OrderIntended: Position._order_intended,
     ev.OrderFilled: Position._order_filled,
+    ev.OrderFillVoided: Position._order_voided,
     ev.OrderMoved: Position._order_moved,
     ev.PositionChanged: Position._changed,
     ev.PositionMoved: Position._moved,

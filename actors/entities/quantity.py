@@ -26,6 +26,8 @@ S, T = PositionState, PositionTrigger
 
 def on_fill(position: Position, message: msg.FillForPosition, world: World) -> Decision:
     fill = message.fill
+    if f"{fill.client_order_id}/{fill.trade_id}" in position.booked:
+        return Decision.ignore("duplicate: the position has booked this trade")
     step = apply_fill(position.holding, fill.side.sign * fill.qty, fill.price)
     fee_quote = _fee_in_quote(fill.fee, fill.fee_asset, fill.price, world, position.instrument)
     is_exit = fill.role is OrderRole.EXIT
@@ -50,6 +52,8 @@ def on_fill(position: Position, message: msg.FillForPosition, world: World) -> D
 
 def on_void(position: Position, message: msg.VoidForPosition, world: World) -> Decision:
     void = message.void
+    if position.booked.get(f"{void.client_order_id}/{void.trade_id}") == "void":
+        return Decision.ignore("duplicate: the position has booked this void")
     role = (
         world.orders[void.client_order_id].role
         if void.client_order_id in world.orders

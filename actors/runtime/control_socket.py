@@ -115,6 +115,6 @@ async def _answer(line: bytes, handler: Handler) -> dict[str, Any]:
         request = json.loads(line)
         if not isinstance(request, dict):
             raise TypeError("not an object")
-    except (ValueError, TypeError) as problem:
+    except (ValueError, TypeError, RecursionError) as problem:
         return {"ok": False, "error": f"not a request: {problem}"}
     return await handler(request)

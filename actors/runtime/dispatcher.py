@@ -35,7 +35,6 @@ class Turn:
     dedup_keys: list[tuple[str, int]] = field(factory=list)
     identities: list[tuple[str, str, int]] = field(factory=list)
     ended: list[str] = field(factory=list)
-    quarantined: list[str] = field(factory=list)
 
     @property
     def next_seq(self) -> int:
@@ -61,6 +60,9 @@ class Core(Protocol):
 
     def durable(self, turn: Turn) -> None:
         """The turn is durable (before its effects are released)."""
+
+    def discarded(self, turn: Turn) -> None:
+        """The turn will never be durable: none of its effects may count on it."""
 
     def journal_failed(self, failure: JournalFailed) -> None:
         """Nothing can be journaled any more."""
@@ -205,9 +207,11 @@ class Dispatcher:
         if self.failed is not None:
             return
         self.failed = failure
-        while self._in_flight:
-            self._discard(self._in_flight.popleft())
+        discarded, self._in_flight = self._in_flight, deque()
         self.core.journal_failed(failure)
+        for turn in discarded:
+            self._discard(turn)
 
     def _discard(self, turn: Turn) -> None:
         self.statistics.discarded_turns += 1
+        self.core.discarded(turn)

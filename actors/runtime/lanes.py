@@ -8,7 +8,7 @@ data and counts it, so that the loss can be recorded as a gap.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import trio
 from attrs import define, field, frozen
@@ -61,6 +61,16 @@ class Lane:
             self.waiting_max = len(queue)
         return True
 
+    def offer_at(self, index: int, message: object) -> bool:
+        """As `offer`, but `index` places from the front."""
+        if not self.offer(message):
+            return False
+        self._queue.insert(index, self._queue.pop())
+        return True
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(self._queue)
+
     def take(self) -> object:
         """The oldest message."""
         return self._queue.popleft()
@@ -82,6 +92,15 @@ class Inbox:
         self.market = Lane("market", market_max)
         self.on_arrival: Callable[[], None] = lambda: None
         self._room_for_facts = trio.Event()
+        self._ahead = 0
+
+    def tell_first(self, message: object) -> None:
+        """What the release did: ahead of every other local message, in its own order, because no
+        actor may decide on an order before it knows whether its request has left."""
+        if not self.local.offer_at(self._ahead, message):
+            raise LaneFull(f"lane local is full ({self.local.limit})")
+        self._ahead += 1
+        self.on_arrival()
 
     def tell_local(self, message: object) -> None:
         """A message of the engine to itself, ahead of everything else."""
@@ -106,7 +125,8 @@ class Inbox:
     async def fact(self, message: object) -> None:
         """A venue fact; waits while the lane is full, so that its source stops reading."""
         while not self.fact_nowait(message):
-            self._room_for_facts = trio.Event()
+            if self._room_for_facts.is_set():  # one event for all who wait: nobody is forgotten
+                self._room_for_facts = trio.Event()
             await self._room_for_facts.wait()
 
     def market_data(self, message: object) -> bool:
@@ -120,6 +140,8 @@ class Inbox:
         for lane in (self.local, self.control, self.facts, self.market):
             if len(lane):
                 message = lane.take()
+                if lane is self.local and self._ahead:
+                    self._ahead -= 1
                 if lane is self.facts and not self._room_for_facts.is_set():
                     self._room_for_facts.set()
                 return message

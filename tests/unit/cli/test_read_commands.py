@@ -16,6 +16,9 @@ READS = ("status", "orders", "positions", "fills", "account", "sessions", "event
 PARTS = {"mode", "session", "orders", "positions", "account", "guards", "assertions", "feeds"}
 
 
+MORE = {"venue", "journal", "sent", "counters", "lanes", "services"}
+
+
 @pytest.mark.parametrize("command", READS)
 def test_json_is_one_document_and_nothing_else(hold: Hold, history: Path, command: str) -> None:
     outcome = hold(command, "--db", history, "--json")
@@ -32,7 +35,7 @@ def test_people_get_text(hold: Hold, history: Path, command: str) -> None:
 
 def test_status_is_the_state_document(hold: Hold, history: Path) -> None:
     document = hold("status", "--db", history, "--json").document
-    assert PARTS | {"venue", "journal", "sent", "counters"} == set(document)
+    assert PARTS | MORE == set(document)
     assert "ACTIVE" == document["mode"]["state"]
     assert document["session"]["uptime_s"] is None
     assert Decimal(document["account"]["capital"]) < 1000
