@@ -11,6 +11,7 @@ from typing import Any
 
 from actors import messages as msg
 from actors.effects import SetTimer
+from actors.entities.fills import fill_key
 from actors.entities.order import Order
 from actors.registry import Books
 from actors.runtime.actor import Decision
@@ -33,6 +34,8 @@ class FactRouter:
         """The fact's order, or what to record when there is none."""
         order_id = fact.client_order_id
         venue_id = getattr(fact, "venue_order_id", None)
+        if self._is_booked(fact):
+            return None, Decision.ignore("duplicate: this trade is booked")
         order = self.books.order(order_id) if order_id is not None else None
         if order is None and venue_id is not None:
             known = self.books.client_order_id(venue_id)
@@ -44,6 +47,21 @@ class FactRouter:
             if order is not None:
                 return order, Decision()
         return None, self._keep(fact, order_id or venue_id)
+
+    def _is_booked(self, fact: Any) -> bool:
+        """Whether a fill of an order that has left memory is in the journal: each pass asks for
+        the last minute's fills again, and no order is folded back for one that is known."""
+        if not isinstance(fact, facts.OrderFill) or fact.client_order_id is None:
+            return False
+        reader, orders = self.books.reader, self.books.world.orders
+        if reader is None or fact.trade_id is None or fact.instrument is None:
+            return False
+        if fact.client_order_id in orders:
+            return False
+        venue = self.books.world.session.venue
+        return reader.has_dedup_key(
+            fill_key(venue, fact.instrument, fact.client_order_id, fact.trade_id, fact.status)
+        )
 
     def _by_state(self, fact: facts.OrderFill) -> Order | None:
         """The only live order on that instrument and side; two candidates are none (P04)."""

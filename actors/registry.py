@@ -46,6 +46,7 @@ class Books:
         self._venue_ids: dict[str, str] = {}
         world.find_by_venue_id = self.client_order_id
         world.order_exists = self.order_exists
+        world.find_position = self.position
 
     @property
     def reader(self) -> JournalReader | None:
@@ -113,16 +114,27 @@ class Books:
 
     def _position_opened(self, event: ev.PositionOpened, at_us: int) -> None:
         self.world.positions[event.position_id] = opened(event)
+        self._count_open(event.strategy, event.instrument, 1)
         self.world.by_instrument.setdefault(event.instrument, {})[event.position_id] = None
         self.markets.changed(event.instrument)
 
     def _position_event(self, event: Any, at_us: int) -> None:
         position = self.position(event.position_id)
         if position is not None:
+            was_open = position.is_open
             position.evolve(event)
+            if position.is_open is not was_open:
+                self._count_open(
+                    position.strategy, position.instrument, 1 if position.is_open else -1
+                )
             self.markets.changed(position.instrument)
         elif self._reader is None:
             self._missed[event.position_id] = None  # it had ended, and something came late
+
+    def _count_open(self, strategy: str | None, instrument: str, change: int) -> None:
+        if strategy is not None:
+            open_of = self.world.open_of_strategy
+            open_of[strategy, instrument] = open_of.get((strategy, instrument), 0) + change
 
     def _mode_event(self, event: Any, at_us: int) -> None:
         self.mode.evolve(event, at_us)

@@ -58,10 +58,7 @@ class StrategyHost:
         self.window.trade = trade
 
     def _has_open_position(self, world: World) -> bool:
-        return any(
-            position.strategy == self.name and position.is_open
-            for position in world.open_positions(self.window.instrument.name)
-        )
+        return world.open_of_strategy.get((self.name, self.window.instrument.name), 0) > 0
 
     def _raised(self, problem: Exception, world: World) -> Decision:
         """Its entries are blocked, its positions stay protected, people hear of it (L8, X20)."""

@@ -98,6 +98,9 @@ class World:
     disabled_strategies: set[str] = field(factory=set)
     log_counts: dict[str, int] = field(factory=dict)
     find_by_venue_id: Callable[[str], str | None] = lambda venue_order_id: None
+    find_position: Callable[[str], Position | None] = lambda position_id: None
+    open_of_strategy: dict[tuple[str, str], int] = field(factory=dict)
+    """(strategy, instrument) -> how many of its positions are open."""
     order_exists: Callable[[str], bool] = lambda client_order_id: False
     money_version: int = 0
     by_instrument: dict[str, dict[str, None]] = field(factory=dict)

@@ -34,6 +34,13 @@ def settlement_of(event: ev.OrderFillSettled) -> str:
     return FINAL if event.realized_pnl is None and event.fee is None else STATED
 
 
+def fill_key(
+    venue: str, instrument: str, client_order_id: str, trade_id: str, status: FillStatus
+) -> str:
+    """The dedup key of a fill; the account is the only one that a database has."""
+    return f"{venue}|main|{instrument}|{client_order_id}|fill|{trade_id}|{status}"
+
+
 def on_fill(order: Order, fact: facts.OrderFill, world: World) -> Decision:
     trade_id = fact.trade_id or _synthetic_trade_id(order.client_order_id, fact)
     if order.trades is not None and trade_id in order.trades:
@@ -75,7 +82,9 @@ def on_fill(order: Order, fact: facts.OrderFill, world: World) -> Decision:
     )
     decision = Decision(events=[event])
     decision.dedup_keys.append(
-        f"{world.session.venue}|main|{order.instrument}|{order.client_order_id}|fill|{trade_id}|{fact.status}"
+        fill_key(
+            world.session.venue, order.instrument, order.client_order_id, trade_id, fact.status
+        )
     )
     order.identify(decision, fact.venue_order_id)
     if late:

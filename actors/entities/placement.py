@@ -5,6 +5,7 @@ the mode's permissions and the ledger.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from actors import messages as msg
 from actors.effects import SendSubmit, SetTimer
@@ -14,6 +15,9 @@ from fsm import events as ev
 from fsm.mode import Permission
 from fsm.requests import Submit
 from fsm.vocabulary import OrderRole, OrderType, Side
+
+if TYPE_CHECKING:
+    from actors.entities.position import Position
 
 _INVENTORY = "inv/{strategy}/{instrument}"
 
@@ -113,7 +117,9 @@ def _position_for(message: msg.PlaceOrder, decision: Decision, world: World) -> 
         else message.client_order_id
     )
     position_id = message.position_id or default
-    held = world.positions.get(position_id)
+    held = world.find_position(position_id)
+    if held is not None and not held.is_open and quote and message.position_id is None:
+        position_id, held = _next_inventory(default, world)
     if held is not None and held.is_open:
         return position_id
     if held is not None:
@@ -140,3 +146,14 @@ def _position_for(message: msg.PlaceOrder, decision: Decision, world: World) -> 
         )
     )
     return position_id
+
+
+def _next_inventory(default: str, world: World) -> tuple[str, Position | None]:
+    """An inventory that was closed is over; quotes after it book into the next one."""
+    number = 2
+    while True:
+        position_id = f"{default}#{number}"
+        held = world.find_position(position_id)
+        if held is None or held.is_open:
+            return position_id, held
+        number += 1

@@ -221,8 +221,8 @@ class Position:
         return decision
 
     def _entries_ended(self, world: World) -> Decision:
-        if self.live or self.qty != 0:
-            return Decision.ignore("order_ended: others of it may still fill")
+        if self.live or self.qty != 0 or (self.inventory and self.exit_reason is None):
+            return Decision.ignore("order_ended: more of it may still fill")
         state = self.next_state(T.ENTRIES_DEAD)
         decision = Decision(
             events=[
@@ -238,8 +238,8 @@ class Position:
         return decision
 
     def _on_entries_cancelled(self, message: msg.EntriesCancelled, world: World) -> Decision:
-        if self.state is not S.ENTRY or self.qty != 0:
-            return Decision.ignore("engine_cancel: something is filled")
+        if self.state is not S.ENTRY or self.qty != 0 or self.inventory:
+            return Decision.ignore("engine_cancel: something is filled, or it is an inventory")
         return Decision(
             events=[
                 ev.PositionMoved(

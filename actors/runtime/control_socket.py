@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio.abc import SocketStream
+from anyio.abc import SocketListener, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 from loguru import logger
 
@@ -66,7 +66,7 @@ async def serve(database: Path | str, handler: Handler) -> None:
     process is nobody's and is replaced. Raises OSError when the path cannot be bound."""
     path = _bindable(socket_path(database))
     path.unlink(missing_ok=True)
-    listener = await anyio.create_unix_listener(path, mode=stat.S_IRUSR | stat.S_IWUSR)
+    listener = await SocketListener.from_socket(_bound(path))
     limiter = anyio.CapacityLimiter(_CLIENTS_MAX)
 
     async def client(stream: SocketStream) -> None:
@@ -78,6 +78,21 @@ async def serve(database: Path | str, handler: Handler) -> None:
             await listener.serve(client)
     finally:
         path.unlink(missing_ok=True)
+
+
+def _bound(path: Path) -> socket.socket:
+    """A listening socket that is private from its first moment: the mode is set before the bind
+    makes it visible."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        made.setblocking(False)
+        os.fchmod(made.fileno(), stat.S_IRUSR | stat.S_IWUSR)
+        made.bind(str(path))
+        made.listen(_CLIENTS_MAX)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 def _bindable(path: Path) -> Path:

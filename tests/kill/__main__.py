@@ -1,4 +1,4 @@
-"""`python -m tests.kill --runs 100`: kill, restart, compare; a line a round, a summary at the end."""
+"""`python -m tests.kill --runs 100`: kill, restart, compare; a line a round, then a summary."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from fsm import facts
 from fsm.order import TERMINAL
 from fsm.position import ENDED
 from fsm.vocabulary import FillStatus
-from tests.unit.engine.handmade import Bench, fill, reported
+from tests.unit.engine.handmade import Bench, reported
 
 D = Decimal
 
