@@ -36,6 +36,7 @@ class Pass:
     scope: str
     started_us: int
     states: dict[str, OrderState]
+    began: dict[str, None] = field(factory=dict)
     waiting: dict[str, Query] = field(factory=dict)
     open_orders: dict[str, facts.VenueOrder] | None = None
     fills_answered: set[str] = field(factory=set)

@@ -94,6 +94,11 @@ class Reconciler:
             self._answered(message, world, decision)
         return decision
 
+    def began(self, client_order_id: str) -> None:
+        """An order came into being: what the pass hears of it may be older than its end."""
+        if self.current is not None:
+            self.current.began[client_order_id] = None
+
     def start_over(self) -> None:
         """Forget a pass that was broken off: the next one asks for everything again."""
         self.current, self.again = None, None
@@ -243,9 +248,8 @@ class Reconciler:
                 self._external(name, reported, decision)
             elif order is None or order.state in TERMINAL:
                 # Only one that had ended before the question left: a snapshot races the stream.
-                order, was = world.orders.get(name), run.states.get(name)
-                young = order is not None and order.created_us > run.started_us
-                if was in TERMINAL or (was is None and not young):
+                was = run.states.get(name)
+                if was in TERMINAL or (was is None and name not in run.began):
                     decision.tells.append(msg.FoundOpen(name, reported))
             elif (
                 order.state not in (S.WORKING, S.PARTIALLY_FILLED)

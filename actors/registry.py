@@ -94,6 +94,7 @@ class Books:
         self.world.orders[event.client_order_id] = created(event, at_us)
         self._to_position(event, event.position_id)
         self.door.evolve(event, at_us, self._net())
+        self.reconciler.began(event.client_order_id)
 
     def _order_event(self, event: Any, at_us: int) -> None:
         order = self.order(event.client_order_id)
@@ -237,7 +238,9 @@ class Books:
 
     def order_exists(self, client_order_id: str) -> bool:
         """Whether an intent with this id was ever journaled."""
-        return self.order(client_order_id) is not None
+        if client_order_id in self.world.orders:
+            return True
+        return self.reader is not None and self.reader.has_stream(f"order/{client_order_id}")
 
     def client_order_id(self, venue_order_id: str) -> str | None:
         """Our id for a venue's id, from memory or from the identity index."""

@@ -157,6 +157,13 @@ class JournalReader:
         ).fetchone()
         return row[0] if row else None
 
+    def has_stream(self, stream: str) -> bool:
+        """Whether anything was ever journaled in this stream."""
+        row = self.conn.execute(
+            "SELECT 1 FROM journal WHERE stream = ? LIMIT 1", (stream,)
+        ).fetchone()
+        return row is not None
+
     def has_dedup_key(self, key: str) -> bool:
         """Whether a fact with this key was booked."""
         return (

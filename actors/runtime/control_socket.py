@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import SocketListener, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 from loguru import logger
@@ -64,6 +65,7 @@ def ask(database: Path | str, request: dict[str, Any], timeout_s: float = 5.0) -
 async def serve(database: Path | str, handler: Handler) -> None:
     """Serve until cancelled. The caller holds the database's lock, so a socket left by a killed
     process is nobody's and is replaced. Raises OSError when the path cannot be bound."""
+    await anyio.lowlevel.checkpoint()  # who starts beside us is ready when the socket appears
     path = _bindable(socket_path(database))
     path.unlink(missing_ok=True)
     listener = await SocketListener.from_socket(_bound(path))

@@ -21,6 +21,7 @@ from attrs import define, field
 
 from actors import messages as msg
 from actors.engine import Engine, EngineSettings
+from actors.runtime import collector
 from actors.runtime.clock import Clock, SimulatedClock, SystemClock
 from actors.runtime.dispatcher import Turn
 from actors.simulation import Simulation
@@ -132,6 +133,7 @@ def simulated(
     clock, venue = SimulatedClock(START_US), _venue()
     engine = _engine(folder, clock, venue, strategies)
     engine.journal_inline()
+    collector.settle_in()
     engine.start()
     simulation = Simulation(engine, clock, venue)
     engine.inbox.facts.offer(VenueConnected(venue_us=START_US))
@@ -198,6 +200,7 @@ class Durable:
         )
         engine.inbox.on_arrival = lambda: self._bell.set()
         engine.dispatcher.on_turn = self._count_ended
+        collector.settle_in()
         engine.start()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.venue.run, engine.inbox.fact)

@@ -1,4 +1,4 @@
-"""An engine whose venue says exactly what a test tells it to say, fact by fact, in simulated time."""
+"""An engine in simulated time whose venue says exactly what a test tells it to, fact by fact."""
 
 from __future__ import annotations
 

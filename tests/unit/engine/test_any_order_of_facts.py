@@ -1,8 +1,8 @@
 """Any interleaving of facts for one order and its position: the books are what the venue did.
 
 Hypothesis draws what the venue did and in which order it says so (doubled, late, lost until the
-reconciler asks, with commands, kills and defects in between); one run plays it, and a model of a few lines says what
-must come out.
+reconciler asks, with commands and kills in between); one run plays it, and a model of a few lines
+says what must come out.
 """
 
 from __future__ import annotations

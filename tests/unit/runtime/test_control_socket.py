@@ -73,8 +73,7 @@ async def test_a_line_without_an_end_is_cut_off(served: Path) -> None:
     with trio.fail_after(5):
         async with await trio.open_unix_socket(served) as stream:
             with pytest.raises(trio.BrokenResourceError):
-                while True:
-                    await stream.send_all(b"x" * 65_536)
+                await stream.send_all(b"x" * 16_000_000)
     assert b"true" in await said(served, b"{}\n")
 
 

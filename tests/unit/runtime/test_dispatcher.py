@@ -1,4 +1,4 @@
-"""Effects leave only after their turn is durable, in order, and never after a failed commit (L1)."""
+"""Effects leave after their turn is durable, in order, and never after a failed commit (L1)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SlowJournal:
 
     batches: list[TurnBatch] = field(factory=list)
     fails: bool = False
-    head: Head = Head(0, GENESIS)
+    head: Head = field(factory=lambda: Head(0, GENESIS))
 
     def append(self, batch: TurnBatch) -> None:
         if self.fails:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import trio
 import trio.testing
@@ -52,7 +54,7 @@ async def test_the_pause_doubles_up_to_its_limit(
     async with trio.open_nursery() as nursery:
         Supervisor(deaths.append, intensity).start(nursery, "child", child)
 
-    pauses = [round(b - a, 3) for a, b in zip(at, at[1:], strict=False)]
+    pauses = [round(b - a, 3) for a, b in pairwise(at)]
     assert [1, 2, 3, 3] == pauses
 
 
