@@ -58,7 +58,7 @@ def absence_means(
     Without proof an order of ours is asked for again, and held for a person once it is old.
     """
     name, state = order.client_order_id, order.state
-    age_us = world.now_us - order.created_us
+    age_us = world.now_us - (order.created_us if order.left_us is None else order.left_us)
     if not others_agree:
         return []
     never_seen = order.venue_order_id is None and order.filled_qty == 0

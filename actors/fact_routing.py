@@ -29,6 +29,7 @@ class FactRouter:
         self.books = books
         self.waiting: list[tuple[int, Any]] = []
         self._known: dict[str, None] = {}
+        self._deadlines: dict[str, int] = {}
 
     def find(self, fact: Any) -> tuple[Order | None, Decision]:
         """The fact's order, or what to record when there is none."""
@@ -111,11 +112,9 @@ class FactRouter:
     def take_waiting(self) -> list[Any]:
         """The facts that are still worth another try; they are kept again if it fails."""
         now_us = self.books.world.now_us
-        waiting, self.waiting = self.waiting, []
-        fresh = [(deadline, fact) for deadline, fact in waiting if deadline > now_us]
+        fresh = [(deadline, fact) for deadline, fact in self.waiting if deadline > now_us]
         self.waiting = []
-        for _, fact in fresh:
-            self._known[hashlib.sha256(repr(fact).encode()).hexdigest()] = None
+        self._deadlines = {repr(fact): deadline for deadline, fact in fresh}
         return [fact for _, fact in fresh]
 
     def funding(self, fact: facts.FundingPaid) -> Decision:

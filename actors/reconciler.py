@@ -44,6 +44,7 @@ _ENDED: dict[str, Any] = {
 }
 _REPEAT_US = 2 * SECOND_US
 _PAGE, _PAGE_MAX = 1000, 64_000
+HELD, DEAD = "reconciler_held_pending_review", "dead_order_live_at_venue"
 START, ORDERS, BOOKS = "start", "orders", "books"
 
 
@@ -376,7 +377,11 @@ class Reconciler:
         if status in ("ok", "warn"):
             self.suspected = {}
         if status == "ok":
-            decision.tells.append(msg.Recover("wallet_truth"))
+            decision.tells += [
+                msg.Recover(source)
+                for source in ("wallet_truth", "overfill")
+                if source in world.sources
+            ]
         if news or run.scope == START:
             decision.events.append(ev.BooksCompared(status=status, deltas=deltas, detail=detail))
         if run.scope == START and status in ("ok", "warn"):
@@ -388,12 +393,25 @@ class Reconciler:
 
     # ------------------------------------------------------------------------------------ the end
 
+    def _sources(self, run: Pass, world: World, decision: Decision) -> None:
+        """The reconciler's own sources stand as long as what they are about (N14)."""
+        held = _held(world)
+        if held and HELD not in world.sources:
+            decision.tells.append(msg.Degrade(HELD, "an order waits for a person"))
+        elif not held and HELD in world.sources:
+            decision.tells.append(msg.Recover(HELD))
+        if DEAD in world.sources and run.open_orders is not None:
+            dead = [name for name in run.open_orders if run.states.get(name) in TERMINAL]
+            if not dead and not any(world.is_ended(name) for name in run.open_orders):
+                decision.tells.append(msg.Recover(DEAD))
+
     def _finish(self, run: Pass, world: World, decision: Decision) -> None:
         self.current, self.last_at_us = None, world.now_us
         self.backoff = self.backoff + 1 if run.failures else 0
         doubtful = [
             o for o in world.orders.values() if o.state in DOUBTFUL and o.state is not S.INTENDED
         ]
+        self._sources(run, world, decision)
         delay = world.rules.open_orders_interval_us
         if world.mode is ModeState.RECONCILING or doubtful:
             delay = world.rules.exit_query_interval_us
@@ -407,6 +425,10 @@ class Reconciler:
             delay, self.again = 0, None
         if not any(isinstance(e, SetTimer) and e.key == "pass/suspect" for e in decision.effects):
             decision.effects.append(_next_pass(scope, delay))
+
+
+def _held(world: World) -> bool:
+    return any(order.state is S.HELD_FOR_REVIEW for order in world.orders.values())
 
 
 def _fills_query(world: World, instrument: str, since_us: int, limit: int = _PAGE) -> QueryFills:

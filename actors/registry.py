@@ -88,6 +88,7 @@ class Books:
             handler(self, event, at_us)
         if kind in _MONEY:
             self.world.money_version += 1
+            self.door.roll(at_us, self._net())
         self.world.ledger.apply(event, seq)
 
     def _intended(self, event: ev.OrderIntended, at_us: int) -> None:
@@ -100,6 +101,7 @@ class Books:
         order = self.order(event.client_order_id)
         if order is not None:
             order.evolve(event)
+            order.note_departure(at_us)
         self._to_position(event, getattr(event, "position_id", None))
 
     def _acknowledged(self, event: ev.OrderAcknowledged, at_us: int) -> None:
@@ -140,6 +142,7 @@ class Books:
     def _mode_event(self, event: Any, at_us: int) -> None:
         self.mode.evolve(event, at_us)
         self.world.mode, self.world.control = self.mode.state, self.mode.control
+        self.world.sources = frozenset(self.mode.sources)
 
     def _session_started(self, event: ev.SessionStarted, at_us: int) -> None:
         self._mode_event(event, at_us)
@@ -204,6 +207,7 @@ class Books:
                 order = created(recorded.event, recorded.at_us)
             elif order is not None:
                 order.evolve(recorded.event)
+                order.note_departure(recorded.at_us)
         if order is not None:
             self.world.orders[client_order_id] = order
             self.refolded.append(order.address)

@@ -67,6 +67,8 @@ class Shutdown:
 
     def _compare(self) -> None:
         self.stage, self.compared_from = "compare", self.engine.books.reconciler.passes
+        patience_us = self.engine.world.rules.query_timeout_us
+        self.deadline_us = max(self.deadline_us, self.engine.clock.now_us() + patience_us)
         self.engine.inbox.tell_local(msg.PassDue("books"))
 
     def _end(self) -> None:

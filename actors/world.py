@@ -91,6 +91,8 @@ class World:
     orders: dict[str, Order] = field(factory=dict)
     positions: dict[str, Position] = field(factory=dict)
     mode: ModeState = ModeState.STARTING
+    sources: frozenset[str] = frozenset()
+    """Who keeps the system DEGRADED."""
     control: ControlLevel = ControlLevel.OFF
     journal_ok: bool = True
     now_us: int = 0
@@ -116,6 +118,11 @@ class World:
     def is_ours(self, client_order_id: str) -> bool:
         """Whether an intent of ours stands behind this id, in memory or in the journal."""
         return client_order_id in self.orders or self.order_exists(client_order_id)
+
+    def is_ended(self, client_order_id: str) -> bool:
+        """An order of ours that is terminal, or has left memory because it was."""
+        order = self.orders.get(client_order_id)
+        return order.state in TERMINAL if order else self.order_exists(client_order_id)
 
     def ledger_version(self) -> int:
         """Moves with every event that moves money, so that a comparison can tell a race."""

@@ -60,7 +60,7 @@ REFUSED, ACCEPTED_BY_OPERATOR = "refused", "accepted_by_operator"
 RUNNING = (S.RECONCILING, S.ACTIVE, S.IDLE, S.DEGRADED)
 
 
-def _running_edges() -> list[Edge]:
+def _gate_edges() -> list[Edge]:
     return [
         *edges([S.STARTING], T.LEASE_TAKEN, S.RECONCILING, "trading is gated on reconciliation"),
         *edges(
@@ -106,6 +106,11 @@ def _running_edges() -> list[Edge]:
             "the operator accepted it by an audited flag",
             ACCEPTED_BY_OPERATOR,
         ),
+    ]
+
+
+def _safety_edges() -> list[Edge]:
+    return [
         *edges(
             [S.ACTIVE],
             T.REGIME_BAD,
@@ -125,6 +130,10 @@ def _running_edges() -> list[Edge]:
             REGIME_STANDS_BAD,
         ),
         *edges([S.DEGRADED], T.RECOVERED, None, "other sources stand", SOURCE_STANDS),
+        *edges([S.HALTED], T.DEGRADE, None, "remembered for the time after the halt"),
+        *edges([S.HALTED], T.RECOVERED, None, "fewer sources; the halt stays", CLEAR),
+        *edges([S.RECONCILING, S.HALTED], T.RECOVERED, None, "fewer sources", SOURCE_STANDS),
+        *edges([S.RECONCILING, S.HALTED], T.RECOVERED, None, "the gate stays", BOOKS_UNVERIFIED),
         *edges(
             [S.DEGRADED],
             T.RECOVERED,
@@ -189,7 +198,7 @@ DEFINITION = Definition(
         T.RECOVERED: (CLEAR, REGIME_STANDS_BAD, SOURCE_STANDS, BOOKS_UNVERIFIED),
         T.DIVERGENCE: (REFUSED, ACCEPTED_BY_OPERATOR),
     },
-    edges=(*_running_edges(), *_ending_edges()),
+    edges=(*_gate_edges(), *_safety_edges(), *_ending_edges()),
 )
 
 TABLE = compile_table(DEFINITION)

@@ -61,14 +61,18 @@ class Door:
 
     def evolve(self, event: ev.Event, at_us: int, pnl_net: Decimal) -> None:
         """Fold what the limits need: entries for the rate, the day's opening PnL."""
-        if at_us // _DAY_US != self.day:
-            self.day, self.day_start_pnl = at_us // _DAY_US, pnl_net
+        self.roll(at_us, pnl_net)
         if type(event) is ev.OrderIntended and event.role is not OrderRole.EXIT:
             self.entries_at.append(at_us)
             while self.entries_at and self.entries_at[0] <= at_us - _MINUTE_US:
                 self.entries_at.popleft()
         elif type(event) is ev.SignalDecided and not event.approved:
             self.refusals[event.rule] = self.refusals.get(event.rule, 0) + 1
+
+    def roll(self, at_us: int, pnl_net: Decimal) -> None:
+        """A new UTC day begins with the PnL as it was before its first event."""
+        if at_us // _DAY_US != self.day:
+            self.day, self.day_start_pnl = at_us // _DAY_US, pnl_net
 
     def entries_in_last_minute(self, now_us: int) -> int:
         """Entry and quote orders of the last 60 seconds."""

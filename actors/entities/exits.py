@@ -350,6 +350,9 @@ def _decide_without_cover(position: Position, world: World) -> Decision:
 def check_timer(position: Position, world: World) -> SetTimer:
     """The ladder's clock: look again after the repricing time, later after failures."""
     delay = world.rules.exit_reprice_after_us
+    over = position.rung - world.rules.exit_attempts_max
+    if over > 0:  # the ladder is climbed: go on trying, but neither hammer nor shout
+        delay = min(delay << min(over, 5), max(delay, world.rules.backoff_max_us))
     if position.failures:
         delay = min(SECOND_US << min(position.failures - 1, 5), world.rules.backoff_max_us)
     return SetTimer(

@@ -104,7 +104,7 @@ class Mode:
     def _on_degrade(self, message: msg.Degrade, world: World) -> Decision:
         if message.source in self.sources:
             return Decision.ignore("degrade: this source stands already")
-        if self.state not in RUNNING:
+        if self.state not in (*RUNNING, S.HALTED):
             return Decision.ignore(f"degrade: not while {self.state}")
         sources = (*self.sources, message.source)
         decision = Decision(
@@ -142,7 +142,7 @@ class Mode:
         if message.source not in self.sources:
             return Decision.ignore("recovered: this source does not stand")
         left = tuple(name for name in self.sources if name != message.source)
-        if self.state is not S.DEGRADED:
+        if self.state not in (S.DEGRADED, S.RECONCILING, S.HALTED):
             return Decision.ignore(f"recovered: not while {self.state}")
         guard = (
             machine.SOURCE_STANDS
@@ -154,7 +154,7 @@ class Mode:
         decision = Decision(
             events=[self._move(T.RECOVERED, guard, source=message.source, sources=left)]
         )
-        if guard == machine.BOOKS_UNVERIFIED:
+        if guard == machine.BOOKS_UNVERIFIED and self.state is S.DEGRADED:
             decision.tells.append(msg.PassDue("start"))
         return decision
 

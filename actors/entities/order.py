@@ -62,12 +62,17 @@ class Order:
     request_left: bool = False
     cancel_refused: bool = False
     engine_cancelled: bool = False
-    cancel_attempts: int = 0
+    left_us: int | None = None
 
     @property
     def address(self) -> str:
         """Its stream."""
         return f"order/{self.client_order_id}"
+
+    def note_departure(self, at_us: int) -> None:
+        """Remember when its request left, or at the latest may have: what `age` counts from."""
+        if self.left_us is None and self.request_left:
+            self.left_us = at_us
 
     @property
     def rest(self) -> Decimal:

@@ -117,10 +117,7 @@ def _position_for(message: msg.PlaceOrder, decision: Decision, world: World) -> 
         else message.client_order_id
     )
     position_id = message.position_id or default
-    if position_id == message.client_order_id:
-        held = world.positions.get(position_id)  # the id is new, so nothing older can have it
-    else:
-        held = world.find_position(position_id)
+    held = world.find_position(position_id)
     if held is not None and not held.is_open and quote and message.position_id is None:
         position_id, held = _next_inventory(default, world)
     if held is not None and held.is_open:

@@ -191,6 +191,9 @@ class Position:
             CancelTimer(f"expiry/{self.position_id}"),
         )
         decision.tells.append(msg.SnapshotAccount("position_closed"))
+        stuck = f"exit_stuck/{self.position_id}"
+        if stuck in world.sources:
+            decision.tells.append(msg.Recover(stuck))
 
     # -------------------------------------------------------------------------- orders that ended
 

@@ -28,7 +28,8 @@ def on_fill(position: Position, message: msg.FillForPosition, world: World) -> D
     fill = message.fill
     if f"{fill.client_order_id}/{fill.trade_id}" in position.booked:
         return Decision.ignore("duplicate: the position has booked this trade")
-    step = apply_fill(position.holding, fill.side.sign * fill.qty, fill.price)
+    delta = _moved(fill, world)
+    step = apply_fill(position.holding, delta, fill.price)
     fee_quote = _fee_in_quote(fill.fee, fill.fee_asset, fill.price, world, position.instrument)
     is_exit = fill.role is OrderRole.EXIT
     flags = ("realized_skipped_no_price",) if step.price_missing and is_exit else ()
@@ -45,7 +46,7 @@ def on_fill(position: Position, message: msg.FillForPosition, world: World) -> D
         price=fill.price,
         order_id=fill.client_order_id,
         trade_id=fill.trade_id,
-        delta=fill.side.sign * fill.qty,
+        delta=delta,
         is_exit=is_exit,
     )
 
@@ -59,7 +60,7 @@ def on_void(position: Position, message: msg.VoidForPosition, world: World) -> D
         if void.client_order_id in world.orders
         else OrderRole.ENTRY
     )
-    delta = -void.side.sign * void.qty
+    delta = -_moved(void, world)
     is_exit = role is OrderRole.EXIT
     basis_now = position.basis if position.basis is not None else position.last_basis
     holding = _without(Holding(position.qty, basis_now), delta, void.price, is_exit=is_exit)
@@ -201,6 +202,15 @@ def _protect(
                 event_us=world.now_us,
             )
         )
+
+
+def _moved(fill: ev.OrderFilled | ev.OrderFillVoided, world: World) -> Decimal:
+    """The signed quantity that an execution moves: what was paid as a fee in the base asset is not
+    held, and an exit that tried to sell it would be refused."""
+    spec, signed = world.instruments.get(fill.instrument), fill.side.sign * fill.qty
+    if spec is None or spec.is_margined or fill.fee_asset != spec.base:
+        return signed
+    return signed - fill.fee
 
 
 def _fee_in_quote(

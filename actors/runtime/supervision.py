@@ -52,12 +52,20 @@ class Supervisor:
     intensity: Intensity = field(factory=Intensity)
     children: dict[str, ChildStatistics] = field(factory=dict)
 
-    def start(self, nursery: trio.Nursery, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Start a child; `run` must be startable again after it failed."""
+    def start(
+        self,
+        nursery: trio.Nursery,
+        name: str,
+        run: Callable[[], Awaitable[None]],
+        *,
+        must_run: bool = False,
+    ) -> None:
+        """Start a child; `run` must be startable again after it failed. With `must_run`,
+        one that ends by itself has died too."""
         self.children[name] = ChildStatistics(name)
-        nursery.start_soon(self._keep, name, run, name=name)
+        nursery.start_soon(self._keep, name, run, must_run, name=name)
 
-    async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+    async def _keep(self, name: str, run: Callable[[], Awaitable[None]], must_run: bool) -> None:
         child = self.children[name]
         deaths: deque[float] = deque()
         while True:
@@ -70,7 +78,9 @@ class Supervisor:
                 logger.opt(exception=problem).error("SERVICE_DIED name={}", name)
             else:
                 child.running = False
-                return
+                if not must_run:
+                    return
+                child.last_error = "it ended by itself"
             child.running = False
             now = trio.current_time()
             deaths.append(now)

@@ -27,7 +27,6 @@ _LATER = "nothing in the engine pulls it yet (guards, lease, operator's resolve,
 _NS = "with an inline journal nothing comes between a decision and its release"
 _ONCE = "a step that the engine takes only before or after the scenario"
 _POS = "a position begins at its first fill and ends with its last order"
-_RACE = "a withdrawn order that is terminal already may not take never_sent yet (engine defect)"
 _VOID = "what is filled in full is FILLED, so that less than that is left anywhere else"
 
 #: (machine, trigger, guard) -> (states, why no scenario gets there).
@@ -59,6 +58,7 @@ UNREACHED: dict[tuple[str, str, str | None], tuple[tuple[str, ...], str]] = {
     ("mode", "regime_bad", None): (("ACTIVE",), _LATER),
     ("mode", "regime_good", None): (("IDLE",), _LATER),
     ("mode", "recovered", "regime_stands_bad"): (("DEGRADED",), _LATER),
+    ("mode", "recovered", "clear"): (("HALTED",), _LATER),
     ("mode", "books_match", "regime_stands_bad"): (("RECONCILING",), _LATER),
     ("mode", "degrade", None): (("IDLE",), _LATER),
     ("mode", "stop", None): (
@@ -129,9 +129,6 @@ UNREACHED: dict[tuple[str, str, str | None], tuple[tuple[str, ...], str]] = {
     ),
     ("order", "never_arrived", "nothing_filled"): (("INTENDED",), _INT),
     ("order", "never_sent", "request_not_left"): (("INTENDED",), _NS),
-    ("order", "canceled", None): (("INTENDED",), _RACE),
-    ("order", "expired", None): (("INTENDED",), _RACE),
-    ("order", "rejected", None): (("INTENDED",), _RACE),
     ("order", "resolved_by_operator", "as_canceled"): (("HELD_FOR_REVIEW",), _LATER),
     ("order", "resolved_by_operator", "as_expired"): (("HELD_FOR_REVIEW",), _LATER),
     ("order", "resolved_by_operator", "as_rejected"): (("HELD_FOR_REVIEW",), _LATER),

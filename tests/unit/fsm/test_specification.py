@@ -158,6 +158,10 @@ MODE_BEYOND = [
     row("DEGRADED", "recovered", None, "source_stands"),
     # Degraded before the books were verified: recovery must not skip the gate.
     row("DEGRADED", "recovered", "RECONCILING", "books_unverified"),
+    # While halted or at the gate sources come and go as well; neither is left by that.
+    row("HALTED", "degrade", None),
+    row("HALTED", "recovered", None, "clear source_stands books_unverified"),
+    row("RECONCILING", "recovered", None, "source_stands books_unverified"),
     # The same, when the books turn out to match while the source still stands.
     row("DEGRADED", "books_match", None, "source_stands"),
     # A start can fail, and the first cause of a halt wins.

@@ -103,6 +103,23 @@ async def test_a_group_of_errors_is_one_death(
     assert 1 == len(deaths)
 
 
+async def test_a_service_that_must_run_and_ends_by_itself_is_restarted(
+    autojump_clock: trio.testing.MockClock, deaths: list[ChildDied]
+) -> None:
+    runs = 0
+
+    async def child() -> None:
+        nonlocal runs
+        runs += 1
+
+    intensity = Intensity(restarts_max=2, window_s=100, backoff_initial_s=1, backoff_max_s=1)
+    async with trio.open_nursery() as nursery:
+        Supervisor(deaths.append, intensity).start(nursery, "child", child, must_run=True)
+    assert 3 == runs
+    assert ["it ended by itself"] * 3 == [death.error for death in deaths]
+    assert deaths[-1].given_up
+
+
 async def test_cancelling_ends_the_child_without_a_death(deaths: list[ChildDied]) -> None:
     async with trio.open_nursery() as nursery:
         Supervisor(deaths.append).start(nursery, "child", trio.sleep_forever)
