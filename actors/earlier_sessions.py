@@ -8,6 +8,7 @@ under another name: nothing is lost, and the same command gives the same journal
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 from attrs import frozen
@@ -80,11 +81,31 @@ def resume_point(database: Path, venue_record: Path, first_us: int) -> tuple[int
         )
     if not earlier.clean:
         return earlier.last_at_us, f"{database}: goes on where the last replay was cut off"
-    aside = database.with_name(f"{database.stem}-{earlier.last_session}{database.suffix}")
-    for ending in _BESIDE:
-        _rename(Path(f"{database}{ending}"), Path(f"{aside}{ending}"))
+    aside = _free_name(database, earlier.last_session)
+    _fold_wal_in(database)
+    # The database itself goes last: a kill in between finds it finished, and goes on from there.
+    for ending in (*_BESIDE[1:], ""):
         _rename(Path(f"{venue_record}{ending}"), Path(f"{aside}.venue{ending}"))
+        _rename(Path(f"{database}{ending}"), Path(f"{aside}{ending}"))
     return 0, f"the finished replay is kept as {aside}"
+
+
+def _free_name(database: Path, session: str) -> Path:
+    """Same input and seed give the same session id: what is kept already is never replaced."""
+    number, aside = 1, database.with_name(f"{database.stem}-{session}{database.suffix}")
+    while aside.exists():
+        number += 1
+        aside = database.with_name(f"{database.stem}-{session}-{number}{database.suffix}")
+    return aside
+
+
+def _fold_wal_in(database: Path) -> None:
+    """Nothing of a finished journal stays in a second file while it is renamed."""
+    conn = sqlite3.connect(database)
+    try:
+        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        conn.close()
 
 
 def _rename(source: Path, target: Path) -> None:

@@ -97,6 +97,7 @@ class Engine:
         self.restarts = 0
         self.services: dict[str, ChildStatistics] = {}
         self._disk_full = False
+        self._tables_reported = False
         self._spilled: tuple[str, ...] = ()
 
     # -------------------------------------------------------------------------------- journaling
@@ -124,6 +125,11 @@ class Engine:
         if self.writer.statistics.ballast_released and not self._disk_full:
             self._disk_full = True
             self.inbox.tell_local(msg.Halt("disk_full"))
+        failed = self.writer.projector.failed
+        if failed is not None and not self._tables_reported:
+            # The journal goes on: what is committed stays, and the tables can be made anew.
+            self._tables_reported = True
+            self.release.notify("critical", "TABLES_STOPPED", f"{failed}; run `holdfast rebuild`")
         if self._spilled:
             # The first turn holds what the spill says: from here on the journal tells it.
             spill_path(self.settings.database).unlink(missing_ok=True)

@@ -103,9 +103,12 @@ class FactRouter:
             )
         known = any(waiting == fact for _, waiting in self.waiting)
         if order_id is not None and not known and len(self.waiting) < _WAITING_MAX:
-            self.waiting.append((now_us + rules.unresolved_retry_us, fact))
+            deadline = self._deadlines.get(text, 0)
+            if deadline <= now_us:
+                deadline = now_us + rules.unresolved_retry_us
+            self.waiting.append((deadline, fact))
             decision.effects.append(
-                SetTimer("unresolved", rules.unresolved_retry_us, msg.RetryUnresolved())
+                SetTimer("unresolved", deadline - now_us, msg.RetryUnresolved())
             )
         return decision
 

@@ -6,6 +6,7 @@ replay in simulated time. Both end in a summary and an exit code.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import sqlite3
@@ -44,9 +45,8 @@ from actors.venues.socket_client import SocketVenue
 from fsm.instrument import Instrument
 from fsm.market import MarketData
 from fsm.timestamps import SECOND_US
-from fsm.vocabulary import TradingMode
 from storage.journal import JournalDamaged
-from storage.schema import SchemaTooNew
+from storage.schema import ForeignDatabase, SchemaTooNew
 
 T = TypeVar("T")
 _ANSWER_MARGIN_US = SECOND_US
@@ -135,7 +135,7 @@ class Launch:
             rules = evolve(rules, max_in_flight_us=longest * 1_000 + _ANSWER_MARGIN_US)
         settings = EngineSettings(
             database=self.database,
-            mode=TradingMode.BACKTEST if config.engine.mode == "backtest" else TradingMode.PAPER,
+            mode=config.engine.trading_mode,
             rules=rules,
             instruments=specs,
             strategies=strategies_of(config, specs),
@@ -153,8 +153,13 @@ class Launch:
         )
         try:
             return Engine(settings, clock, gateway)
-        except (SchemaTooNew, JournalDamaged) as problem:
+        except SchemaTooNew as problem:
             raise LaunchError(str(problem), 3) from problem
+        except JournalDamaged as problem:
+            advice = "see `holdfast verify`; keep a copy of the files, restore a backup"
+            raise LaunchError(f"{self.database}: {problem}; {advice}", 3) from problem
+        except ForeignDatabase as problem:
+            raise LaunchError(str(problem), 4) from problem
         except (sqlite3.Error, OSError) as problem:
             raise LaunchError(_unusable(self.database, problem), 4) from problem
 
@@ -174,7 +179,7 @@ class Launch:
 
     def run(self) -> Summary:
         """Run to the end. Raises LaunchError, AlreadyRunning, ConfigError."""
-        if self.config.engine.mode in ("live", "dry-run"):
+        if self.config.engine.mode != "paper":
             raise LaunchError(
                 f"mode {self.config.engine.mode} comes with a later version; this one trades on "
                 "paper only",
@@ -182,6 +187,8 @@ class Launch:
             )
         if self.speed != "max" and self.speed_factor() <= 0:
             raise LaunchError(f"--speed {self.speed}: a number above zero, or max", 2)
+        if self.speed != "1" and self.data is None:
+            raise LaunchError("--speed is for recorded data: name a file with --data", 2)
         source = self.market_file()
         strategies_of(self.config, self._specs(source))  # refused before anything is written
         self.lock()
@@ -198,9 +205,10 @@ class Launch:
     def speed_factor(self) -> float:
         """How much faster than its own time a file is played; 0 when it is no number."""
         try:
-            return float(self.speed)
+            factor = float(self.speed)
         except ValueError:
             return 0.0
+        return factor if math.isfinite(factor) else 0.0
 
     def _replay(self, source: MarketFile) -> Summary:
         rows = iter(source)
@@ -271,6 +279,7 @@ class Launch:
                 backoff_initial_s=config.supervision.backoff_initial_s,
                 backoff_max_s=config.supervision.backoff_max_s,
             ),
+            still_ours=lambda: self._lock is not None and self._lock.is_held(),
             on_status=self.on_status,
         )
 

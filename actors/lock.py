@@ -60,6 +60,15 @@ class DatabaseLock:
         finally:
             os.close(fd)
 
+    def is_held(self) -> bool:
+        """Whether the lock still is the file's: not when somebody removed or replaced it."""
+        if self._fd is None:
+            return False
+        try:
+            return os.fstat(self._fd).st_ino == os.stat(self.path).st_ino
+        except FileNotFoundError:
+            return False
+
     def release(self) -> None:
         """Give the lock up."""
         if self._fd is not None:

@@ -74,7 +74,9 @@ class Reconciler:
 
     def evolve(self, event: ev.Event) -> None:
         """Copy what happened."""
-        if type(event) is ev.WatermarkMoved:
+        if type(event) is ev.SessionStarted:
+            self.truth_status, self.truth_deltas = "unverified", {}  # each session looks itself
+        elif type(event) is ev.WatermarkMoved:
             self.watermarks[event.instrument] = event.venue_us
         elif type(event) is ev.BooksCompared:
             self.truth_status, self.truth_deltas = event.status, event.deltas
@@ -207,13 +209,13 @@ class Reconciler:
         if run.stage == "sweep":
             run.stage = "orders"
             self._sweep(run, world, decision)
-        elif run.stage == "orders":
+        if run.stage == "orders" and not run.waiting:
             run.stage = "terminal"
             for name, since in run.refetch.items():
                 self._ask(_fills_query(world, name, since), run, world, decision)
         if run.waiting:
             return
-        if run.stage in ("orders", "terminal"):
+        if run.stage == "terminal":
             decision.tells += run.terminal
             run.terminal = []
             run.stage = "books"

@@ -60,7 +60,9 @@ class Books:
         self._reader = reader
         if reader is not None:
             for position_id in self._missed:
-                self.refold_position(position_id)
+                position = self.refold_position(position_id)
+                if position is not None and position.is_open:
+                    self._count_open(position.strategy, position.instrument, 1)
                 self.passivate_position(position_id)
             self._missed.clear()
             self.refolded.clear()
@@ -146,6 +148,7 @@ class Books:
 
     def _session_started(self, event: ev.SessionStarted, at_us: int) -> None:
         self._mode_event(event, at_us)
+        self.reconciler.evolve(event)
         self.world.session = Session(
             event.session_id, event.mode, event.venue, event.holder, event.started_at_us
         )

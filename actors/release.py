@@ -89,6 +89,10 @@ class Release:
         self.sent["cancel"] += 1
         self.gateway.send(request)
 
+    def notify(self, severity: str, token: str, text: str) -> None:
+        """Tell people of something that no turn decided."""
+        self._notify(AlertRaised(severity=severity, token=token, text=text))
+
     def _notify(self, alert: AlertRaised) -> None:
         self.alert_counts[alert.token] = self.alert_counts.get(alert.token, 0) + 1
         self.alerts.append(alert)

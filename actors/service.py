@@ -46,6 +46,8 @@ class ServiceOptions:
     turn_slow_s: float = 5.0
     gap_us: int = 5 * SECOND_US
     intensity: Intensity = field(factory=Intensity)
+    still_ours: Callable[[], bool] = lambda: True
+    """Whether the database's lock is still this process's."""
     on_status: Callable[[Engine, str], None] = lambda engine, note: None
     status_interval_s: float = 0.5
 
@@ -61,6 +63,7 @@ class Service:
         self.halt_reason = ""
         self.interrupted = False
         self.data_error: str | None = None
+        self._feed_broken = False
         self._bell = trio.Event()
         self._token = trio.lowlevel.current_trio_token()
         self._journal = engine.journal_threaded(self._on_durable, self._on_failed)
@@ -156,13 +159,27 @@ class Service:
         self._stop("data_ended")
 
     def _readable(self) -> Iterator[MarketData]:
-        """The rows up to the first that cannot be used in strict mode; the session ends cleanly."""
-        try:
-            yield from self.options.market
-        except MarketFileError as problem:
-            logger.error("FEED_UNREADABLE {}", problem)
-            self.data_error = str(problem)
-            self._stop("data_error")
+        """The rows up to the first that cannot be used in strict mode; the session ends cleanly.
+
+        A source that broke off for another reason cannot be read on: that is no end of the data,
+        so the restarts are used up and the system degrades.
+        """
+        if self._feed_broken:
+            raise RuntimeError("the feed broke off and cannot be read on")
+        while True:
+            try:
+                data = next(self.options.market)
+            except StopIteration:
+                return
+            except MarketFileError as problem:
+                logger.error("FEED_UNREADABLE {}", problem)
+                self.data_error = str(problem)
+                self._stop("data_error")
+                return
+            except BaseException:
+                self._feed_broken = True
+                raise
+            yield data
 
     async def _run_control(self) -> None:
         handler = ControlHandler(self.engine, self._stop)
@@ -224,6 +241,9 @@ class Service:
         while True:
             waiting = self.shutdown.waiting_for() if self.shutdown is not None else ""
             self.options.on_status(self.engine, waiting)
+            if not self.options.still_ours():
+                logger.critical("LOCK_LOST another process may write to this database: ending")
+                self._stop("lock_lost")
             await trio.sleep(self.options.status_interval_s)
 
     async def run(self) -> None:

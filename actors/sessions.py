@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from actors import messages as msg
 from actors.effects import SetTimer
+from actors.entities.exits import WANTED_OUT
 from actors.registry import Books
 from actors.runtime.actor import Decision
 from fsm import events as ev
@@ -69,8 +70,13 @@ def start_session(message: msg.StartSession, books: Books) -> Decision:
                     reason="cancelled while the journal could not be written",
                 )
             )
+    wanted = WANTED_OUT.get(world.control)
     for position in world.positions.values():
         decision.effects += position.rearm(world)
+        if wanted is not None and position.is_open:
+            decision.tells.append(
+                msg.RequestExit(position.position_id, wanted, "the kill switch stands")
+            )
     decision.effects.append(SetTimer("pass/next", 0, msg.PassDue("start")))
     decision.effects.append(
         SetTimer("pass/books", world.rules.balances_interval_us, msg.BooksPassDue())

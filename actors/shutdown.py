@@ -44,8 +44,9 @@ class Shutdown:
             if late or not engine.world.live_orders():
                 self._compare()
         elif self.stage == "compare":
-            answered = engine.books.reconciler.passes > self.compared_from
-            if late or (answered and engine.books.reconciler.current is None):
+            reconciler = engine.books.reconciler
+            answered = reconciler.passes > self.compared_from and reconciler.current is None
+            if late or (answered and not reconciler.suspected):
                 self._end()
         return False
 

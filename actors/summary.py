@@ -32,6 +32,8 @@ class Summary:
     hash: str
     exits_by_reason: dict[str, int]
     feed: dict[str, Any] | None = None
+    tables_stopped: str = ""
+    """Why the projections could not follow the journal; empty when they did."""
 
     def to_json(self) -> dict[str, Any]:
         """The document of `run --json`. The ten assertions are not evaluated by this version and
@@ -53,6 +55,8 @@ class Summary:
             "exits": self.exits_by_reason,
             "journal": {"seq": self.seq, "hash": self.hash},
         }
+        if self.tables_stopped:
+            document["tables_stopped"] = self.tables_stopped
         if self.feed is not None:
             document["feed"] = self.feed
         return document
@@ -72,6 +76,8 @@ class Summary:
             + "".join(f", {name} {delta}" for name, delta in self.truth_deltas.items()),
             f"  journal seq {self.seq}, hash {self.hash[:16]}...",
         ]
+        if self.tables_stopped:
+            lines.append(f"  tables: stopped ({self.tables_stopped}): run `holdfast rebuild`")
         if self.feed is not None:
             counts = ", ".join(f"{k} {v}" for k, v in self.feed.items() if isinstance(v, int) and v)
             lines.append(f"  data: {self.feed.get('format', '')} {counts}")
@@ -106,10 +112,22 @@ def summarise(engine: Engine, halt_reason: str, feed: dict[str, Any] | None = No
         positions_open=sum(1 for p in world.positions.values() if p.state not in ENDED),
         realized_pnl=ledger.session_realized,
         fees=ledger.session_fees,
-        truth="unverified" if engine.writer.failed else reconciler.truth_status,
-        truth_deltas=dict(reconciler.truth_deltas),
+        truth=_truth(engine),
+        truth_deltas=dict(reconciler.suspected or reconciler.truth_deltas),
         seq=engine.writer.head.seq,
         hash=engine.writer.head.hash.hex(),
         exits_by_reason=dict(exits),
         feed=feed,
+        tables_stopped=str(engine.writer.projector.failed or ""),
     )
+
+
+def _truth(engine: Engine) -> str:
+    """What the session's own last comparison found; a difference that was seen once and not
+    looked at again, or a journal that failed, leaves it unverified."""
+    reconciler = engine.books.reconciler
+    if engine.writer.failed is not None or (
+        reconciler.suspected and reconciler.suspected != reconciler.truth_deltas
+    ):
+        return "unverified"
+    return reconciler.truth_status

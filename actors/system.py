@@ -366,6 +366,7 @@ class System:
             self._step(kept, turn)
         self._kept = []
         if address not in self.quarantine:
+            self._restores.pop(address, None)
             event = ev.ActorRestored(actor=address)
             self._record(Decision(events=[event]), [encode(event)], turn)
             self._queue.append(msg.Recover(f"quarantine/{address}"))

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from fsm.events import Recorded
 from storage.codec import decode
-from storage.schema import check_version
+from storage.schema import ForeignDatabase, check_version, version_of
 
 GENESIS = bytes(32)
 
@@ -122,7 +122,13 @@ class JournalReader:
             sql += " LIMIT ?"
             params.append(limit)
         for seq, turn, at_us, name, kind, payload in self.conn.execute(sql, params):
-            yield Recorded(seq, turn, at_us, name, decode(kind, payload))
+            try:
+                event = decode(kind, payload)
+            except msgspec.MsgspecError as problem:
+                raise JournalDamaged(
+                    f"journal: seq {seq} cannot be read ({problem}): run `holdfast verify`"
+                ) from problem
+            yield Recorded(seq, turn, at_us, name, event)
 
     def verified(self, start: Head | None = None) -> Iterator[Recorded]:
         """All events, checking the chain on the way.
@@ -217,6 +223,30 @@ def read_head(database: Path | str) -> Head | None:
             f"{path}: unreadable head ({problem}); if the database is known to be good, "
             "remove this file and run `holdfast verify`"
         ) from problem
+
+
+def check_before_writing(database: Path) -> None:
+    """Whether this file may be written to as a journal; reads only.
+
+    Raises SchemaTooNew, ForeignDatabase for another program's file, and JournalDamaged when the
+    head says that there was a journal and the file has none any more (its WAL was lost).
+    """
+    version, tables = 0, 0
+    if database.exists() and database.stat().st_size > 0:
+        conn = connect_readonly(database)
+        try:
+            version = version_of(conn)
+            tables = conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        finally:
+            conn.close()
+    if version == 0 and tables:
+        raise ForeignDatabase(f"{database}: an SQLite file of another program; name another --db")
+    kept = read_head(database)
+    if version == 0 and kept is not None and kept.seq > 0:
+        raise JournalDamaged(
+            f"{database}: holds no journal, but seq {kept.seq} was acknowledged; restore a backup, "
+            f"or accept the loss by removing {head_path(database)}"
+        )
 
 
 def check_head(reader: JournalReader, database: Path | str, kept: Head | None = None) -> None:

@@ -60,6 +60,11 @@ class Projector:
                 (_NAME, events[-1].seq),
             )
             self.conn.execute("COMMIT")
+        except sqlite3.OperationalError:
+            # A lock or a disk, not a row: the caller counts it, and tries again later.
+            if self.conn.in_transaction:
+                self.conn.execute("ROLLBACK")
+            raise
         except Exception as problem:
             # Recorded in `failed`: the service raises the alert, `holdfast verify` reports it.
             if self.conn.in_transaction:

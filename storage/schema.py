@@ -230,6 +230,10 @@ class SchemaTooNew(Exception):
     """The database was written by a newer version; this one must not touch it."""
 
 
+class ForeignDatabase(Exception):
+    """An SQLite file that is not ours; it must not be written to."""
+
+
 def _m1_record(db: Database) -> None:
     db.execute(
         "CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, turn INTEGER NOT NULL, "

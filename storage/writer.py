@@ -22,7 +22,7 @@ from attrs import define, frozen
 
 from fsm.events import Event, Recorded
 from storage.inserts import disk_is_full, insert
-from storage.journal import GENESIS, Head, chain, connect_readonly, write_head
+from storage.journal import GENESIS, Head, chain, check_before_writing, write_head
 from storage.projections import Projector
 from storage.schema import migrate
 
@@ -61,6 +61,7 @@ class WriterStatistics:
     last_commit_s: float = 0.0
     ballast_released: bool = False
     head_failures: int = 0
+    projection_failures: int = 0
     callback_failures: int = 0
     last_problem: str = ""
 
@@ -94,8 +95,7 @@ class JournalWriter:
         self, path: Path | str, *, ballast_bytes: int = 0, head_interval_s: float = 1.0
     ) -> None:
         self.path = Path(path)
-        if self.path.exists() and self.path.stat().st_size > 0:
-            connect_readonly(self.path).close()  # a newer schema is refused before a byte changes
+        check_before_writing(self.path)  # what is refused is refused before a byte changes
         self.conn = open_writing_connection(self.path)
         try:
             self._load(path, ballast_bytes, head_interval_s)
@@ -224,8 +224,18 @@ class JournalWriter:
         """Bring the projections forward by at most `limit` events; returns how many.
 
         A row that a projection refuses stops the projector (`projector.failed`), never the
-        journal: what is committed stays, and `holdfast rebuild` starts over.
+        journal: what is committed stays, and `holdfast rebuild` starts over. A disk or a lock that
+        fails for now is counted and tried again when the writer is idle.
         """
+        try:
+            return self._project(limit)
+        except sqlite3.Error as problem:
+            self._pending_projection.clear()  # they are in the journal: read again from there
+            self.statistics.projection_failures += 1
+            self.statistics.last_problem = f"projection: {problem}"
+            return 0
+
+    def _project(self, limit: int) -> int:
         if self.projector.failed is not None:
             self._pending_projection.clear()
             return 0
@@ -364,8 +374,8 @@ class ThreadedJournal:
                 continue
             self._tell(self._on_durable, batches[-1].turn)
             self.writer.keep_head()
-            if self.writer.must_project():
-                self.writer.project(self._batch_max)
+            while self.writer.must_project() and self.writer.project(self._batch_max):
+                pass
 
     def _tell(self, callback: Callable[[T], None], what: T) -> None:
         """A callback that raises must not end the thread: what is durable stays durable."""

@@ -13,5 +13,5 @@ def market_data(name: str) -> Path:
     """The recorded file `name`; skips the test, saying so, where it is not there."""
     path = _BESIDE / name
     if not path.is_file():
-        pytest.skip(f"recorded market data not found: ../shared/data/market/{name}")
+        pytest.skip(f"recorded market data is not here: {name}")
     return path

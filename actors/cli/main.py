@@ -109,7 +109,7 @@ def described(problem: BaseException) -> tuple[str, int]:
         return "interrupted", INTERRUPTED
     known = _known(problem)
     if known is not None:
-        return str(problem), known
+        return _with_advice(str(problem), known), known
     if isinstance(problem, sqlite3.Error):
         return f"the database cannot be used: {problem}; run `holdfast doctor`", UNAVAILABLE
     if isinstance(problem, OSError):
@@ -117,6 +117,13 @@ def described(problem: BaseException) -> tuple[str, int]:
         return f"{where}{problem.strerror or problem}; run `holdfast doctor`", UNAVAILABLE
     name = type(problem).__name__
     return f"a defect of holdfast: {name}: {problem}; report it with {DEBUG}", CHECK_FAILED
+
+
+def _with_advice(message: str, code: int) -> str:
+    """What to do about damage, where the message does not say it itself."""
+    if code == REFUSED and message.startswith("journal: "):
+        return f"{message}; keep a copy of the files, run `holdfast verify`, restore a backup"
+    return message
 
 
 def _known(problem: BaseException) -> int | None:

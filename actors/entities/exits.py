@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fsm.pnl import Holding
 
 S, T = PositionState, PositionTrigger
-_WANTED_OUT = {
+WANTED_OUT = {
     ControlLevel.FLATTEN: ExitReason.FLATTEN,
     ControlLevel.EMERGENCY: ExitReason.EMERGENCY,
 }
@@ -152,7 +152,7 @@ def reopened(position: Position, decision: Decision, world: World, holding: Hold
         )
     )
     strategy_on = position.strategy is None or position.strategy not in world.disabled_strategies
-    wanted = _WANTED_OUT.get(world.control)
+    wanted = WANTED_OUT.get(world.control)
     kept = world.mode is ModeState.ACTIVE and strategy_on and position.effective_stop is not None
     if (kept and wanted is None) or world.mode in (ModeState.STOPPING, ModeState.STOPPED):
         decision.effects += position.expiry_timer(world)
@@ -366,7 +366,7 @@ def exit_ended(position: Position, decision: Decision, world: World, ended: msg.
     if position.qty == 0:
         return
     complete = ended.ended_as == OrderState.FILLED
-    if not complete and ended.filled_qty == 0:
+    if not complete:
         decision.events.append(
             ev.PositionMoved(
                 position_id=position.position_id,

@@ -301,7 +301,8 @@ class Order:
 
     def _on_cancel_refused(self, message: facts.CancelRefused, world: World) -> Decision:
         decision = self._moved(T.CANCEL_REFUSED, message.reason)
-        if decision.ignored is None:
+        if decision.ignored is None and not self.cancel_refused:
+            # Asked about at once the first time; a venue that goes on refusing waits for the pass.
             decision.tells.append(
                 msg.LookUp(self.client_order_id, f"cancel_race: {message.reason}")
             )

@@ -59,9 +59,9 @@ _STRATEGIES = """
 instrument = "BTC/USDT"
 enabled = {enabled}
 every_s = "0.02"
-hold_s = "0.1"
-stop_bps = "2"
-target_bps = "2"
+hold_s = "{hold_s}"
+stop_bps = "{stop_bps}"
+target_bps = "{stop_bps}"
 [strategies.momentum]
 instrument = "XRP/RLUSD"
 enabled = {enabled}
@@ -92,6 +92,8 @@ class Rig:
         self.database = directory / "book.db"
         self.truth = directory / "venue.truth"
         _write_market(directory / "market.csv", seed)
+        # Half of the rigs hold positions for long, so that kills meet open ones.
+        hold_s, stop_bps = ("0.1", "2") if seed % 2 else ("60", "500")
         for name, enabled in (("trade.toml", "true"), ("settle.toml", "false")):
             specs = "".join(
                 _INSTRUMENT.format(
@@ -105,7 +107,11 @@ class Rig:
                 )
                 for s in DEFAULT_INSTRUMENTS
             )
-            text = _TRADING + specs + _STRATEGIES.format(enabled=enabled)
+            text = (
+                _TRADING
+                + specs
+                + _STRATEGIES.format(enabled=enabled, hold_s=hold_s, stop_bps=stop_bps)
+            )
             (directory / name).write_text(text)
         self.venue = self._start_venue(seed)
 
@@ -163,40 +169,47 @@ class Rig:
 
     def kill_round(self, number: int) -> Outcome:
         """Trade at full speed, kill -9 at a random moment, restart, settle, compare."""
+        before = self._sent()
         engine = self.engine("trade.toml")
-        self._wait_until_trading(engine)
+        self._wait_until_trading(engine, before)
         pause = self.rng.uniform(0.0, 1.5)
         time.sleep(pause)
+        ended, sent = engine.poll(), self._sent()
         engine.send_signal(signal.SIGKILL)
         engine.communicate()
         settled = self.engine("settle.toml", "--for", "4s")
         out, err = settled.communicate(timeout=60)
         outcome = self._compare(number, pause)
+        if ended is not None:
+            outcome.problems.append(f"the engine ended by itself ({ended}) before the kill")
+        if sent <= before:
+            outcome.problems.append("nothing was sent before the kill")
         if settled.returncode != 0:
             outcome.problems.append(f"the restart exited {settled.returncode}: {err[-600:]!r}")
         elif json.loads(out)["truth"] not in ("ok", "warn"):
             outcome.problems.append(f"truth after the restart: {json.loads(out)['truth_deltas']}")
         return outcome
 
-    def _wait_until_trading(self, engine: subprocess.Popen[bytes]) -> None:
-        """Until the new session has sent something, or a moment has passed."""
-        before = self._events()
-        deadline = time.monotonic() + 15
+    def _wait_until_trading(self, engine: subprocess.Popen[bytes], before: int) -> None:
+        """Until the new session has sent an order."""
+        deadline = time.monotonic() + 20
         while time.monotonic() < deadline and engine.poll() is None:
-            if self._events() > before + 3:
+            if self._sent() > before:
                 return
             time.sleep(0.02)
 
-    def _events(self) -> int:
+    def _sent(self) -> int:
+        """How many orders the journal says have left."""
         if not self.database.exists():
             return 0
         conn = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
         try:
-            return int(conn.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0])
+            row = conn.execute("SELECT count(*) FROM journal WHERE type = 'OrderSent'").fetchone()
         except sqlite3.Error:
             return 0
         finally:
             conn.close()
+        return int(row[0])
 
     # ------------------------------------------------------------------------------- comparison
 
@@ -230,6 +243,7 @@ class Rig:
         ]
         problems += _orders_differ(truth.orders, orders)
         problems += _positions_differ(truth.positions, held)
+        problems += _inventory_differs(truth.balances, held)
         problems += [
             f"{p['position_id']} is {p['state']} without a stop"
             for p in held
@@ -310,6 +324,8 @@ def _orders_differ(truth: Any, orders: dict[str, dict[str, Any]]) -> list[str]:
             problems.append(
                 f"{order_id}: filled {ours['filled_qty']}, the venue says {theirs.filled_qty}"
             )
+        if theirs.state == "open" and ours["state"] in _SAME.values():
+            problems.append(f"{order_id}: {ours['state']}, the venue has it open")
         expected = _SAME.get(theirs.state)
         if expected is not None and ours["state"] != expected:
             problems.append(f"{order_id}: {ours['state']}, the venue says {theirs.state}")
@@ -330,6 +346,15 @@ def _positions_differ(truth: Any, held: list[dict[str, Any]]) -> list[str]:
         for name in sorted(set(ours) | set(theirs))
         if ours.get(name, Decimal(0)) != theirs.get(name, Decimal(0))
     ]
+
+
+def _inventory_differs(balances: Any, held: list[dict[str, Any]]) -> list[str]:
+    """The account opened without XRP: all that it has belongs to open positions."""
+    ours = sum(
+        (Decimal(row["qty"]) for row in held if row["instrument"] == "XRP/RLUSD"), Decimal(0)
+    )
+    theirs = Decimal(balances.get("XRP", 0))
+    return [] if ours == theirs else [f"XRP: the books hold {ours}, the venue {theirs}"]
 
 
 def _qty(position: Any) -> Decimal:

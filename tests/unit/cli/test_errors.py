@@ -181,6 +181,8 @@ def test_following_ends_with_ctrl_c(root: Path, history: Path, tmp_path: Path) -
         env=_environment(root),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A background job of a plain shell hands its children SIGINT as ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith(b"{")

@@ -1,0 +1,91 @@
+"""A database that somebody else has locked: the tables wait, the writer's thread lives on."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.writer import JournalWriter, ThreadedJournal
+from tests.unit.storage.stories import batches
+from tests.unit.storage.test_threads import PATIENCE_S, Listener
+from tests.unit.storage.test_writer import alerts
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> JournalWriter:
+    """A writer that does not wait long for a lock."""
+    writer = JournalWriter(tmp_path / "a.db")
+    writer.conn.execute("PRAGMA busy_timeout = 1")
+    return writer
+
+
+@pytest.fixture
+def other(writer: JournalWriter) -> Iterator[sqlite3.Connection]:
+    """Another program's connection to the same file."""
+    conn = sqlite3.connect(writer.path, isolation_level=None)
+    yield conn
+    conn.close()
+
+
+def test_a_lock_while_the_idle_thread_projects_does_not_end_it_and_later_turns_are_durable(
+    writer: JournalWriter, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = batches([alerts(2)] * 2)
+    writer.commit([first])
+    tried, project = threading.Event(), writer.project
+
+    def watched(limit: int) -> int:
+        try:
+            return project(limit)
+        finally:
+            tried.set()
+
+    monkeypatch.setattr(writer, "project", watched)
+    other.execute("BEGIN IMMEDIATE")
+    listener = Listener()
+    journal = ThreadedJournal(writer, listener.on_durable, listener.on_failed)
+    assert tried.wait(PATIENCE_S)
+    other.execute("ROLLBACK")
+    journal.append(second)
+    listener.wait_for_turn(second.turn)
+    journal.close()
+    writer.close()
+
+    assert [] == listener.failures
+    assert writer.statistics.projection_failures >= 1
+    assert "locked" in writer.statistics.last_problem
+    assert (None, 4) == (writer.projector.failed, writer.projector.seq)
+
+
+def test_a_lock_is_counted_loses_no_event_and_the_tables_catch_up_after_it(
+    writer: JournalWriter, other: sqlite3.Connection
+) -> None:
+    writer.commit(batches([alerts(3)] * 4))
+    other.execute("BEGIN IMMEDIATE")
+    assert 0 == writer.project(5_000)
+    assert (1, 12) == (writer.statistics.projection_failures, writer.projection_lag)
+    assert (None, None) == (writer.failed, writer.projector.failed)
+    other.execute("ROLLBACK")
+
+    assert 12 == writer.project(5_000)
+    assert 0 == writer.projection_lag
+    writer.close()
+
+
+def test_a_full_disk_while_projecting_is_no_refused_row_and_is_tried_again(
+    writer: JournalWriter,
+) -> None:
+    writer.commit(batches([alerts(500)] * 20))
+    [pages] = writer.conn.execute("PRAGMA page_count").fetchone()
+    writer.conn.execute(f"PRAGMA max_page_count = {pages}")
+    assert 0 == writer.project(20_000)
+    assert (None, 1) == (writer.projector.failed, writer.statistics.projection_failures)
+    writer.conn.execute(f"PRAGMA max_page_count = {pages * 100}")
+    writer.project_all()
+
+    assert 0 == writer.projection_lag
+    writer.close()
