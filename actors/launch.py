@@ -45,7 +45,7 @@ from actors.venues.socket_client import SocketVenue
 from fsm.instrument import Instrument
 from fsm.market import MarketData
 from fsm.timestamps import SECOND_US
-from storage.journal import JournalDamaged
+from storage.journal import JournalDamaged, check_before_writing
 from storage.schema import ForeignDatabase, SchemaTooNew
 
 T = TypeVar("T")
@@ -156,8 +156,7 @@ class Launch:
         except SchemaTooNew as problem:
             raise LaunchError(str(problem), 3) from problem
         except JournalDamaged as problem:
-            advice = "see `holdfast verify`; keep a copy of the files, restore a backup"
-            raise LaunchError(f"{self.database}: {problem}; {advice}", 3) from problem
+            raise self._damaged(problem) from problem
         except ForeignDatabase as problem:
             raise LaunchError(str(problem), 4) from problem
         except (sqlite3.Error, OSError) as problem:
@@ -191,6 +190,7 @@ class Launch:
             raise LaunchError("--speed is for recorded data: name a file with --data", 2)
         source = self.market_file()
         strategies_of(self.config, self._specs(source))  # refused before anything is written
+        self._earlier(lambda: check_before_writing(self.database))
         self.lock()
         try:
             if source is not None and self.speed == "max":
@@ -246,12 +246,24 @@ class Launch:
             _close(engine)
             venue.close()
 
+    def _damaged(self, problem: JournalDamaged) -> LaunchError:
+        """Say which file, and what to do, where the message does not say it itself."""
+        text = str(problem)
+        if "restore a backup" not in text:
+            text = f"{text}; keep a copy of the files, run `holdfast verify`, restore a backup"
+        named = text.startswith(str(self.database))
+        return LaunchError(text if named else f"{self.database}: {text}", 3)
+
     def _earlier(self, look: Callable[[], T]) -> T:
         """Look at what the database holds; every way in which that fails is one clear line."""
         try:
             return look()
         except (TimeGoesBack, SchemaTooNew) as problem:
             raise LaunchError(str(problem), 3) from problem
+        except JournalDamaged as problem:
+            raise self._damaged(problem) from problem
+        except ForeignDatabase as problem:
+            raise LaunchError(str(problem), 4) from problem
         except (sqlite3.Error, OSError) as problem:
             raise LaunchError(_unusable(self.database, problem), 4) from problem
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from attrs import define, field, frozen
 from sqlite_utils import Database
 
-from fsm.events import Recorded
+from fsm.events import OrderAcknowledged, Recorded
 from storage.journal import (
     GENESIS,
     Head,
@@ -139,6 +139,7 @@ class _Verification:
         try:
             for recorded in reader.verified():
                 laws.see(recorded)
+                self._identity(recorded)
                 ledger.apply(recorded.event, recorded.seq)
                 seen = recorded.seq
                 if tables is not None and seen <= tables.until:
@@ -159,6 +160,22 @@ class _Verification:
         self.checks["chain"] = seen
         self.checks |= laws.counts
         return seen
+
+    def _identity(self, recorded: Recorded) -> None:
+        """The venue's id of each acknowledged order leads back to it (routing by identity)."""
+        event = recorded.event
+        if not isinstance(event, OrderAcknowledged) or event.venue_order_id is None:
+            return
+        row = self.conn.execute(
+            "SELECT client_order_id FROM identities WHERE venue_order_id = ?",
+            (event.venue_order_id,),
+        ).fetchone()
+        self.checks["identities"] = self.checks.get("identities", 0) + 1
+        if row is None or row[0] != event.client_order_id:
+            self.problem(
+                f"journal: the identity index has {row[0] if row else 'nothing'} for venue order "
+                f"{event.venue_order_id} of seq {recorded.seq}"
+            )
 
     def _law(self, seq: int, what: str) -> None:
         self.problem(f"seq {seq}: {what}")
@@ -184,6 +201,11 @@ class _Verification:
         """A second, empty set of projections, to be brought as far as the first; None if old."""
         if schema_version_of(self.conn) < SCHEMA_VERSION:
             return None  # written by an older version: its tables come with the next start
+        there = {name for (name,) in self.conn.execute("SELECT name FROM sqlite_schema")}
+        missing = [name for name in (*PROJECTIONS, PROJECTION_STATE) if name not in there]
+        if missing:
+            self.problem(f"projections: no table {', '.join(missing)}: run `holdfast rebuild`")
+            return None
         sql = f"SELECT seq FROM {PROJECTION_STATE}"
         row = self.conn.execute(sql).fetchone()
         scratch = sqlite3.connect("", isolation_level=None)  # in memory, spilled to disk when large

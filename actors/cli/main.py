@@ -56,6 +56,7 @@ COMMANDS = (
     ("sessions", "read_commands:sessions", "Every session, and why it ended."),
     ("events", "events_command:events", "The journal, once or as it grows."),
     ("explain", "explain_command:explain", "The whole story of an order, a position or an event."),
+    ("control", "control_command:control", "Pause, flatten, stop or resume the running service."),
     ("verify", "upkeep_commands:verify", "Prove that record, tables and laws hold."),
     ("rebuild", "upkeep_commands:rebuild", "Drop the tables and fold the journal anew."),
     ("doctor", "upkeep_commands:doctor", "Is this machine fit to hold a position?"),

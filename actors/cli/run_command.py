@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from actors.cli.options import JOURNAL_FAILED, CommandFailed, Json, Place
+from actors.cli.options import CHECK_FAILED, JOURNAL_FAILED, CommandFailed, Json, Place
 from actors.runtime.clock import elapsed_s
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ def exit_code(summary: Summary, *, interrupted: bool) -> int:
         return JOURNAL_FAILED
     if reason == "truth_divergence":
         return REFUSED
+    if summary.truth == "halt":
+        return CHECK_FAILED
     clean = ("duration_elapsed", "data_ended", "operator_stop")
     return 0 if reason in clean or reason.startswith("interrupted_") else HALTED
 

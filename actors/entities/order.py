@@ -353,15 +353,9 @@ class Order:
 
     def _dead_but_live(self, decision: Decision, venue_order_id: str | None, world: World) -> None:
         """A terminal order that the venue still works: cancel it there, and say so (X21)."""
-        decision.events.append(
-            ev.AnomalyRecorded(
-                kind="dead_order_live_at_venue",
-                seen=f"the venue lists it as {venue_order_id}",
-                done="cancelled at the venue, DEGRADED",
-                client_order_id=self.client_order_id,
-                position_id=self.position_id,
-            )
-        )
+        if "dead_order_live_at_venue" not in world.sources:  # once, not at every pass
+            seen, done = f"the venue lists it as {venue_order_id}", "cancelled there, DEGRADED"
+            decision.events.append(self.anomaly("dead_order_live_at_venue", seen, done))
         decision.effects.append(
             SendCancel(
                 Cancel(

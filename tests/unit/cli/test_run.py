@@ -201,3 +201,29 @@ def test_a_second_signal_cuts_the_shutdown_short(tmp_path: Path) -> None:
     assert 130 == finish(process)[0]
     connection.close()
     silent.close()
+
+
+def test_the_operator_pauses_flattens_and_resumes_the_running_service(tmp_path: Path) -> None:
+    service = start(tmp_path, "run", "--for", "20s", "--json")
+    wait_for(tmp_path / "holdfast.db.sock", size=0)
+    deadline = time.monotonic() + 10
+    while not json.loads(holdfast(tmp_path, "status", "--json")[1])["orders"]:
+        assert time.monotonic() < deadline, "no order came"
+    assert 0 == holdfast(tmp_path, "control", "flatten", "--why", "rehearsal")[0]
+    deadline = time.monotonic() + 10
+    while True:
+        state = json.loads(holdfast(tmp_path, "status", "--json")[1])
+        held = [p for p in state["positions"].values() if p["qty"] != "0"]
+        if not held:
+            break
+        assert time.monotonic() < deadline, held
+    assert "flatten" == state["mode"]["control"]
+    assert "flatten" in holdfast(tmp_path, "control")[1]
+    assert 0 == holdfast(tmp_path, "control", "resume", "--who", "me")[0]
+    code, _, err = holdfast(tmp_path, "control", "resume")
+    assert (3, 1) == (code, len(err.splitlines()))
+    assert 0 == holdfast(tmp_path, "control", "stop")[0]
+    code, out, _ = finish(service)
+    assert (0, "operator_stop") == (code, json.loads(out)["halt_reason"])
+    assert 4 == holdfast(tmp_path, "control", "pause")[0]
+    assert 0 == holdfast(tmp_path, "verify")[0]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.projections import Batch, ProjectionRefused
 from storage.writer import JournalWriter, ThreadedJournal
 from tests.unit.storage.stories import batches
 from tests.unit.storage.test_threads import PATIENCE_S, Listener
@@ -77,15 +78,37 @@ def test_a_lock_is_counted_loses_no_event_and_the_tables_catch_up_after_it(
 
 
 def test_a_full_disk_while_projecting_is_no_refused_row_and_is_tried_again(
-    writer: JournalWriter,
+    writer: JournalWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer.commit(batches([alerts(500)] * 20))
-    [pages] = writer.conn.execute("PRAGMA page_count").fetchone()
-    writer.conn.execute(f"PRAGMA max_page_count = {pages}")
-    assert 0 == writer.project(20_000)
+    writer.commit(batches([alerts(3)] * 4))
+
+    def full(self: Batch) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Batch, "flush", full)
+        assert 0 == writer.project(5_000)
     assert (None, 1) == (writer.projector.failed, writer.statistics.projection_failures)
-    writer.conn.execute(f"PRAGMA max_page_count = {pages * 100}")
+    assert not writer.conn.in_transaction
     writer.project_all()
 
     assert 0 == writer.projection_lag
+    writer.close()
+
+
+def test_a_row_that_is_refused_still_stops_the_tables_and_not_the_journal(
+    writer: JournalWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = batches([alerts(1)] * 2)
+    writer.commit([first])
+
+    def refused(self: Batch) -> None:
+        raise ProjectionRefused("a row that is not there")
+
+    monkeypatch.setattr(Batch, "flush", refused)
+    assert 0 == writer.project(5_000)
+    assert isinstance(writer.projector.failed, ProjectionRefused)
+    writer.commit([second])
+
+    assert (2, None) == (writer.head.seq, writer.failed)
     writer.close()
