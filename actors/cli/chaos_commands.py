@@ -17,6 +17,7 @@ from actors.chaos.outcome import Outcome
 from actors.chaos.reading import read_scenario
 from actors.chaos.runner import run_scenario
 from actors.chaos.scenario import Scenario, ScenarioError
+from actors.logs import to_stderr
 
 chaos_app = App(name="chaos", help="Scenario files: rehearse what can go wrong.")
 
@@ -39,6 +40,7 @@ def run(
     keep
         Keep the databases in this folder instead of deleting them.
     """
+    to_stderr("CRITICAL")  # what a scenario provokes on purpose is no news for the terminal
     try:
         scenarios = [read_scenario(file) for file in scenario_files(path)]
         outcomes = []
@@ -47,7 +49,7 @@ def run(
             if not json_:
                 _print(scenario, outcomes[-1])
     except ScenarioError as problem:
-        print(f"error: {problem}", file=sys.stderr)
+        print(f"holdfast: {problem}", file=sys.stderr)
         return problem.exit_code
     if json_:
         documents = [outcome.document() for outcome in outcomes]

@@ -92,8 +92,8 @@ class Rig:
         self.database = directory / "book.db"
         self.truth = directory / "venue.truth"
         _write_market(directory / "market.csv", seed)
-        # Half of the rigs hold positions for long, so that kills meet open ones.
-        hold_s, stop_bps = ("0.1", "2") if seed % 2 else ("60", "500")
+        # Half of the rigs hold positions for seconds, so that kills meet open ones.
+        hold_s, stop_bps = ("0.1", "2") if seed % 2 else ("5", "500")
         for name, enabled in (("trade.toml", "true"), ("settle.toml", "false")):
             specs = "".join(
                 _INSTRUMENT.format(
