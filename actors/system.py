@@ -100,7 +100,8 @@ class System:
                 self.count("refused_commands")
                 logger.warning("COMMAND_REFUSED {}", refusal)
         if self.books.refolded:
-            turn.ended += self.books.refolded  # forgotten again when nothing came of it
+            # Forgotten again when nothing came of it.
+            turn.ended |= dict.fromkeys(self.books.refolded)
             self.books.refolded.clear()
 
     def _step(self, message: object, turn: Turn) -> None:
@@ -275,20 +276,17 @@ class System:
         if decision.ignored is not None:
             self.ignored[decision.ignored] = self.ignored.get(decision.ignored, 0) + 1
         for event, payload in zip(decision.events, payloads, strict=True):
-            seq = turn.record(event, payload)
+            stream = event.stream
+            seq = turn.record(event, payload, stream)
             self.books.apply(event, seq, turn.at_us)
-            order_id = getattr(event, "client_order_id", None) or getattr(
-                event, "position_id", None
-            )
-            if order_id is not None:
-                stream = event.stream
-                turn.ended.append(stream)
+            owner = getattr(event, "position_id", None)
+            if owner is not None or getattr(event, "client_order_id", None) is not None:
+                turn.ended[stream] = None
                 self._touched[stream] = turn.number
-                owner = getattr(event, "position_id", None)
                 if owner is not None:
-                    turn.ended.append(f"position/{owner}")
-            if event.stream in self.quarantine:
-                self._touched_in[event.stream] = turn.number
+                    turn.ended[f"position/{owner}"] = None
+            if self.quarantine and stream in self.quarantine:
+                self._touched_in[stream] = turn.number
         if decision.dedup_keys:
             turn.dedup_keys += [(key, turn.next_seq - 1) for key in decision.dedup_keys]
         for venue_id, order_id in decision.identities:

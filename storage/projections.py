@@ -115,6 +115,12 @@ def _latest_session(conn: sqlite3.Connection) -> str | None:
 Row = dict[str, Any]
 
 
+#: Every column of a table in its order: a row that is built on it needs no look-ups to be written.
+_EMPTY_ROWS: dict[str, Row] = {
+    table: dict.fromkeys(columns) for table, (columns, *_) in PROJECTIONS.items()
+}
+
+
 class Batch:
     """The changes of one projector transaction, coalesced: one write a touched row."""
 
@@ -134,7 +140,7 @@ class Batch:
         """A new row; the key must not exist yet (one logical event, one row: P03)."""
         if key in self._new[table] or key in self._changed[table]:
             raise ProjectionRefused(f"{table} {key}: there already, one event makes one row")
-        self._new[table][key] = row
+        self._new[table][key] = _EMPTY_ROWS[table] | row
 
     def update(self, table: str, key: object, row: Row) -> None:
         """Change columns of a row that exists in the table or in this batch."""
@@ -176,7 +182,7 @@ class Batch:
         for table, rows in self._new.items():
             if rows:
                 columns = tuple(PROJECTIONS[table][0])
-                flat = [row.get(column) for row in rows.values() for column in columns]
+                flat = [value for row in rows.values() for value in row.values()]
                 insert(self.conn, f"{table} ({','.join(columns)})", len(columns), flat)
         for table, rows in self._changed.items():
             by_shape: dict[tuple[str, ...], list[list[Any]]] = {}

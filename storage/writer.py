@@ -48,6 +48,8 @@ class TurnBatch:
     payloads: tuple[bytes, ...]
     dedup_keys: tuple[tuple[str, int], ...] = ()
     identities: tuple[tuple[str, str, int], ...] = ()
+    streams: tuple[str, ...] = ()
+    """The events' streams, where the caller has worked them out already."""
 
 
 @define
@@ -187,9 +189,10 @@ class JournalWriter:
             assert batch.first_seq == seq + 1, (
                 f"turn {batch.turn}: seq {batch.first_seq} after {seq}"
             )
-            for event, payload in zip(batch.events, batch.payloads, strict=True):
+            streams = batch.streams or tuple(event.stream for event in batch.events)
+            for event, payload, stream in zip(batch.events, batch.payloads, streams, strict=True):
                 seq += 1
-                stream, kind = event.stream, type(event).__name__
+                kind = type(event).__name__
                 previous = chain(previous, seq, batch.turn, batch.at_us, stream, kind, payload)
                 rows += (seq, batch.turn, batch.at_us, stream, kind, payload.decode(), previous)
                 recorded.append(Recorded(seq, batch.turn, batch.at_us, stream, event))

@@ -34,18 +34,21 @@ class Turn:
     effects: list[Effect] = field(factory=list)
     dedup_keys: list[tuple[str, int]] = field(factory=list)
     identities: list[tuple[str, str, int]] = field(factory=list)
-    ended: list[str] = field(factory=list)
+    streams: list[str] = field(factory=list)
+    ended: dict[str, None] = field(factory=dict)
+    """Streams of orders and positions that this turn touched: they may have ended."""
 
     @property
     def next_seq(self) -> int:
         """The seq that the next event gets."""
         return self.first_seq + len(self.events)
 
-    def record(self, event: Event, payload: bytes) -> int:
+    def record(self, event: Event, payload: bytes, stream: str) -> int:
         """Append an event; returns its seq."""
-        seq = self.next_seq
+        seq = self.first_seq + len(self.events)
         self.events.append(event)
         self.payloads.append(payload)
+        self.streams.append(stream)
         return seq
 
 
@@ -178,6 +181,7 @@ class Dispatcher:
             at_us=turn.at_us,
             events=tuple(turn.events),
             payloads=tuple(turn.payloads),
+            streams=tuple(turn.streams),
             dedup_keys=tuple(turn.dedup_keys),
             identities=tuple(turn.identities),
         )

@@ -43,7 +43,7 @@ class FakeCore:
     def handle(self, message: object, turn: Turn) -> None:
         with_event, effects = message  # type: ignore[misc]
         if with_event:
-            turn.record(EVENT, b"{}")
+            turn.record(EVENT, b"{}", EVENT.stream)
         turn.effects += effects
 
     def release(self, effect: object) -> None:
