@@ -119,7 +119,7 @@ class Dispatcher:
 
     def has_work(self) -> bool:
         """Whether a message waits or a timer is due."""
-        if len(self.inbox):
+        if self.inbox.has_mail:
             return True
         due = self.timers.next_due_us()
         return due is not None and due <= self.clock.now_us()
@@ -148,7 +148,7 @@ class Dispatcher:
 
     def _next_message(self, now_us: int) -> object | None:
         """Local messages, then due timers, then the lanes by priority."""
-        if len(self.inbox.local):
+        if self.inbox.local.queue:
             return self.inbox.next()
         return self.timers.pop_due(now_us) or self.inbox.next()
 

@@ -39,19 +39,19 @@ class Lane:
     accepted: int = 0
     shed: int = 0
     waiting_max: int = 0
-    _queue: deque[object] = field(factory=deque)
+    queue: deque[object] = field(factory=deque)
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self.queue)
 
     @property
     def is_full(self) -> bool:
         """Whether the next offer would be refused."""
-        return len(self._queue) >= self.limit
+        return len(self.queue) >= self.limit
 
     def offer(self, message: object) -> bool:
         """Append; False (and counted) when the lane is full."""
-        queue = self._queue
+        queue = self.queue
         if len(queue) >= self.limit:
             self.shed += 1
             return False
@@ -65,20 +65,20 @@ class Lane:
         """As `offer`, but `index` places from the front."""
         if not self.offer(message):
             return False
-        self._queue.insert(index, self._queue.pop())
+        self.queue.insert(index, self.queue.pop())
         return True
 
     def __iter__(self) -> Iterator[object]:
-        return iter(self._queue)
+        return iter(self.queue)
 
     def take(self) -> object:
         """The oldest message."""
-        return self._queue.popleft()
+        return self.queue.popleft()
 
     def statistics(self) -> LaneStatistics:
         """Counters as of now."""
         return LaneStatistics(
-            self.name, self.limit, len(self._queue), self.accepted, self.shed, self.waiting_max
+            self.name, self.limit, len(self.queue), self.accepted, self.shed, self.waiting_max
         )
 
 
@@ -90,6 +90,7 @@ class Inbox:
         self.control = Lane("control", control_max)
         self.facts = Lane("facts", facts_max)
         self.market = Lane("market", market_max)
+        self._lanes = (self.local, self.control, self.facts, self.market)
         self.on_arrival: Callable[[], None] = lambda: None
         self._room_for_facts = trio.Event()
         self._ahead = 0
@@ -137,8 +138,8 @@ class Inbox:
 
     def next(self) -> object | None:
         """The next message by priority, or None."""
-        for lane in (self.local, self.control, self.facts, self.market):
-            if len(lane):
+        for lane in self._lanes:
+            if lane.queue:
                 message = lane.take()
                 if lane is self.local and self._ahead:
                     self._ahead -= 1
@@ -148,8 +149,14 @@ class Inbox:
         return None
 
     def __len__(self) -> int:
-        return len(self.local) + len(self.control) + len(self.facts) + len(self.market)
+        return sum(len(lane) for lane in self._lanes)
+
+    @property
+    def has_mail(self) -> bool:
+        """Whether any lane holds a message; asked several times a tick, so nothing is counted."""
+        local, control, facts, market = self._lanes
+        return bool(local.queue or control.queue or facts.queue or market.queue)
 
     def statistics(self) -> list[LaneStatistics]:
         """Every lane's counters."""
-        return [lane.statistics() for lane in (self.local, self.control, self.facts, self.market)]
+        return [lane.statistics() for lane in self._lanes]
