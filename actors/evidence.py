@@ -41,7 +41,6 @@ class Pass:
     open_orders: dict[str, facts.VenueOrder] | None = None
     fills_answered: set[str] = field(factory=set)
     failures: list[str] = field(factory=list)
-    asked: dict[str, str] = field(factory=dict)
     terminal: list[object] = field(factory=list)
     refetch: dict[str, int] = field(factory=dict)
     balances: dict[str, Any] | None = None

@@ -81,9 +81,7 @@ class Markets:
 
     def on_trade(self, trade: MarketTrade) -> None:
         """Take a public trade in; it triggers nothing (stops go by quotes, never by the last)."""
-        view = self.view(trade.instrument)
-        view.last_trade = trade.price
-        view.trades += 1
+        self.view(trade.instrument).trades += 1
 
     def _index(self, instrument: str, watch: Watch) -> None:
         spec = self.world.instruments.get(instrument)

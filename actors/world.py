@@ -58,7 +58,6 @@ class MarketView:
     """One instrument's last quote and counters."""
 
     tick: Tick | None = None
-    last_trade: Decimal | None = None
     ticks: int = 0
     trades: int = 0
     gaps: int = 0

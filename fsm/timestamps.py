@@ -23,10 +23,3 @@ def micros_from_iso(text: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def micros_from_seconds(seconds: object) -> int:
-    """Microseconds of a number of seconds given as int, Decimal or numeric text."""
-    from decimal import Decimal
-
-    return int(Decimal(str(seconds)) * SECOND_US)

