@@ -31,33 +31,31 @@ class FactRouter:
         self._known: dict[str, None] = {}
         self._deadlines: dict[str, int] = {}
 
-    def find(self, fact: Any) -> tuple[Order | None, Decision]:
+    def find(self, fact: Any) -> Order | Decision:
         """The fact's order, or what to record when there is none."""
         order_id = fact.client_order_id
+        order = self.books.world.orders.get(order_id) if order_id is not None else None
+        if order is not None:
+            return order
         venue_id = getattr(fact, "venue_order_id", None)
         if self._is_booked(fact):
-            return None, Decision.ignore("duplicate: this trade is booked")
-        order = self.books.order(order_id) if order_id is not None else None
+            return Decision.ignore("duplicate: this trade is booked")
+        if order_id is not None:
+            order = self.books.order(order_id)
         if order is None and venue_id is not None:
             known = self.books.client_order_id(venue_id)
             order = self.books.order(known) if known is not None else None
-        if order is not None:
-            return order, Decision()
-        if order_id is None and venue_id is None and isinstance(fact, facts.OrderFill):
-            order = self._by_state(fact)
-            if order is not None:
-                return order, Decision()
-        return None, self._keep(fact, order_id or venue_id)
+        if order is None and order_id is None and venue_id is None:
+            order = self._by_state(fact) if isinstance(fact, facts.OrderFill) else None
+        return self._keep(fact, order_id or venue_id) if order is None else order
 
     def _is_booked(self, fact: Any) -> bool:
         """Whether a fill of an order that has left memory is in the journal: each pass asks for
         the last minute's fills again, and no order is folded back for one that is known."""
         if not isinstance(fact, facts.OrderFill) or fact.client_order_id is None:
             return False
-        reader, orders = self.books.reader, self.books.world.orders
+        reader = self.books.reader
         if reader is None or fact.trade_id is None or fact.instrument is None:
-            return False
-        if fact.client_order_id in orders:
             return False
         venue = self.books.world.session.venue
         return reader.has_dedup_key(

@@ -15,18 +15,15 @@ from actors.entities.order import Order, created
 from actors.entities.position import Position, opened
 from actors.markets import Markets
 from actors.reconciler import Reconciler
+from actors.seen import SeenNames
 from actors.world import Session, World
 from fsm import events as ev
 from fsm.events import Recorded
 from fsm.order import TERMINAL
 from storage.journal import JournalReader
 
-_MONEY = (
-    ev.OrderFilled,
-    ev.OrderFillVoided,
-    ev.PositionChanged,
-    ev.CapitalRecorded,
-    ev.FundingBooked,
+_MONEY = frozenset(
+    {ev.OrderFilled, ev.OrderFillVoided, ev.PositionChanged, ev.CapitalRecorded, ev.FundingBooked}
 )
 
 
@@ -38,6 +35,11 @@ class Books:
         self._reader = reader
         self._missed: dict[str, None] = {}
         self.refolded: list[str] = []
+        self.seen_orders, self.seen_positions = SeenNames(), SeenNames()
+        self.turn = 0
+        """The turn that events belong to; entities remember the last one that changed them."""
+        self.ended: dict[str, None] = {}
+        """Streams that are over since `begin_turn`: they may leave memory when it is durable."""
         self.mode, self.door, self.reconciler = Mode(), Door(), Reconciler()
         self.markets = Markets(world)
         self.unprocessed: dict[str, list[ev.MessageUnprocessed]] = {}
@@ -63,48 +65,58 @@ class Books:
                 position = self.refold_position(position_id)
                 if position is not None and position.is_open:
                     self._count_open(position.strategy, position.instrument, 1)
-                self.passivate_position(position_id)
+                self._passivate_position(position_id, self.turn)
             self._missed.clear()
             self.refolded.clear()
 
     # ------------------------------------------------------------------------------------- fold
 
+    def begin_turn(self, turn: int, ended: dict[str, None]) -> None:
+        """What is applied from here on belongs to this turn, and what it ends goes into `ended`."""
+        self.turn, self.ended = turn, ended
+
     def fold(self, recorded: Recorded) -> None:
         """One event of the journal at a start: applied, and forgotten again where it ended."""
         self.world.now_us = recorded.at_us
         self.apply(recorded.event, recorded.seq, recorded.at_us)
-        event = recorded.event
-        order_id = getattr(event, "client_order_id", None)
-        if order_id is not None:
-            self.passivate_order(order_id)
-        position_id = getattr(event, "position_id", None)
-        if position_id is not None:
-            self.passivate_position(position_id)
+        if self.ended:
+            for stream in self.ended:
+                self.passivate(stream, recorded.turn)
+            self.ended.clear()
 
     def apply(self, event: ev.Event, seq: int, at_us: int) -> None:
         """Apply one event to every entity that it concerns."""
-        self.world.seq = seq
+        world = self.world
+        world.seq = seq
         kind = type(event)
         handler = _APPLY.get(kind)
         if handler is not None:
             handler(self, event, at_us)
         if kind in _MONEY:
-            self.world.money_version += 1
+            world.money_version += 1
             self.door.roll(at_us, self._net())
-        self.world.ledger.apply(event, seq)
+        world.ledger.apply(event, seq)
 
     def _intended(self, event: ev.OrderIntended, at_us: int) -> None:
-        self.world.orders[event.client_order_id] = created(event, at_us)
+        order = self.world.orders[event.client_order_id] = created(event, at_us)
+        order.turn = self.turn
+        self.seen_orders.add(event.client_order_id)
         self._to_position(event, event.position_id)
         self.door.evolve(event, at_us, self._net())
         self.reconciler.began(event.client_order_id)
 
     def _order_event(self, event: Any, at_us: int) -> None:
-        order = self.order(event.client_order_id)
-        if order is not None:
-            order.evolve(event)
+        order = self.world.orders.get(event.client_order_id) or self.order(event.client_order_id)
+        if order is None:  # folded at a start, after the order had ended
+            self._to_position(event, getattr(event, "position_id", None))
+            return
+        order.evolve(event)
+        order.turn = self.turn
+        if order.left_us is None:
             order.note_departure(at_us)
-        self._to_position(event, getattr(event, "position_id", None))
+        if order.state in TERMINAL:
+            self.ended[event.stream] = None
+        self._to_position(event, order.position_id)
 
     def _acknowledged(self, event: ev.OrderAcknowledged, at_us: int) -> None:
         self._order_event(event, at_us)
@@ -116,9 +128,14 @@ class Books:
             position = self.world.positions.get(position_id)
             if position is not None:
                 position.evolve(event)
+                position.turn = self.turn
+                if not position.is_open:
+                    self.ended[position.address] = None
 
     def _position_opened(self, event: ev.PositionOpened, at_us: int) -> None:
-        self.world.positions[event.position_id] = opened(event)
+        position = self.world.positions[event.position_id] = opened(event)
+        position.turn = self.turn
+        self.seen_positions.add(event.position_id)
         self._count_open(event.strategy, event.instrument, 1)
         self.world.by_instrument.setdefault(event.instrument, {})[event.position_id] = None
         self.markets.changed(event.instrument)
@@ -128,6 +145,9 @@ class Books:
         if position is not None:
             was_open = position.is_open
             position.evolve(event)
+            position.turn = self.turn
+            if not position.is_open:
+                self.ended[position.address] = None
             if position.is_open is not was_open:
                 self._count_open(
                     position.strategy, position.instrument, 1 if position.is_open else -1
@@ -178,18 +198,29 @@ class Books:
 
     # ------------------------------------------------------------------------------ passivation
 
-    def passivate_order(self, client_order_id: str) -> None:
+    def passivate(self, stream: str, durable_turn: int) -> None:
+        """Forget an order or a position that is over, unless a turn after `durable_turn` changed
+        it: that one is not in the journal yet."""
+        kind, _, name = stream.partition("/")
+        if kind == "order":
+            self._passivate_order(name, durable_turn)
+        else:
+            self._passivate_position(name, durable_turn)
+
+    def _passivate_order(self, client_order_id: str, durable_turn: int) -> None:
         """Forget a terminal order; its stream keeps it."""
         order = self.world.orders.get(client_order_id)
-        if order is not None and order.state in TERMINAL:
+        if order is not None and order.state in TERMINAL and order.turn <= durable_turn:
             del self.world.orders[client_order_id]
             if order.venue_order_id is not None:
                 self._venue_ids.pop(order.venue_order_id, None)
 
-    def passivate_position(self, position_id: str) -> None:
+    def _passivate_position(self, position_id: str, durable_turn: int) -> None:
         """Forget an ended position that no order may change any more."""
         position = self.world.positions.get(position_id)
-        if position is not None and not position.is_open and not position.live:
+        if position is None or position.turn > durable_turn:
+            return
+        if not position.is_open and not position.live:
             del self.world.positions[position_id]
             self.world.by_instrument.get(position.instrument, {}).pop(position_id, None)
             self.markets.changed(position.instrument)
@@ -197,7 +228,7 @@ class Books:
     def order(self, client_order_id: str) -> Order | None:
         """The order, from memory or folded back from the journal; None when there is none."""
         order = self.world.orders.get(client_order_id)
-        if order is None and self.reader is not None:
+        if order is None and self._reader is not None and client_order_id in self.seen_orders:
             order = self.refold_order(client_order_id)
         return order
 
@@ -219,7 +250,7 @@ class Books:
     def position(self, position_id: str) -> Position | None:
         """The position, from memory or folded back from the journal; None when there is none."""
         position = self.world.positions.get(position_id)
-        if position is None and self.reader is not None:
+        if position is None and self._reader is not None and position_id in self.seen_positions:
             position = self.refold_position(position_id)
         return position
 
@@ -247,7 +278,9 @@ class Books:
         """Whether an intent with this id was ever journaled."""
         if client_order_id in self.world.orders:
             return True
-        return self.reader is not None and self.reader.has_stream(f"order/{client_order_id}")
+        if self._reader is None or client_order_id not in self.seen_orders:
+            return False
+        return self._reader.has_stream(f"order/{client_order_id}")
 
     def client_order_id(self, venue_order_id: str) -> str | None:
         """Our id for a venue's id, from memory or from the identity index."""

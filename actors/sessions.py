@@ -40,9 +40,7 @@ def start_session(message: msg.StartSession, books: Books) -> Decision:
     decision.events.append(
         ev.ModeMoved(
             trigger=ModeTrigger.LEASE_TAKEN,
-            state=ModeState(
-                mode_machine.TABLE.next("mode", ModeState.STARTING, ModeTrigger.LEASE_TAKEN)
-            ),
+            state=mode_machine.TABLE.next("mode", ModeState.STARTING, ModeTrigger.LEASE_TAKEN),
         )
     )
     for asset, amount in (message.opening or {}).items():
@@ -92,7 +90,7 @@ def _doubt(client_order_id: str, position_id: str | None, state: OrderState) -> 
         client_order_id=client_order_id,
         position_id=position_id,
         trigger=OrderTrigger.OUTCOME_UNKNOWN,
-        state=OrderState(target),
+        state=target,
         reason="the engine restarted: it may have left or not",
     )
 

@@ -70,7 +70,7 @@ class System:
         self._asked: object | None = None
         self._kept: list[object] = []
         self._touched_in: dict[str, int] = {}
-        self._touched: dict[str, int] = {}  # stream -> the last turn with an event of it
+        self._durable_turn = 0
         self._hosts: dict[str, list[StrategyHost]] = {}
         for host in hosts:
             self._hosts.setdefault(host.window.instrument.name, []).append(host)
@@ -86,6 +86,7 @@ class System:
     def handle(self, message: object, turn: Turn) -> None:
         """One message with all that follows from it."""
         self.world.now_us = turn.at_us
+        self.books.begin_turn(turn.number, turn.ended)
         queue = self._queue
         queue.append(message)
         steps = 0
@@ -150,11 +151,11 @@ class System:
         self._decide(position, message, turn)
 
     def _fact(self, fact: Any, turn: Turn) -> None:
-        order, decision = self.facts.find(fact)
-        if order is None:
-            self._apply(self.books.reconciler, fact, decision, turn)
+        found = self.facts.find(fact)
+        if isinstance(found, Decision):
+            self._apply(self.books.reconciler, fact, found, turn)
         else:
-            self._decide(order, fact, turn)
+            self._decide(found, fact, turn)
 
     def _retry_facts(self, message: object, turn: Turn) -> None:
         for fact in self.facts.take_waiting():
@@ -240,7 +241,7 @@ class System:
 
     def _decide(self, actor: Any, message: object, turn: Turn) -> None:
         """Let an actor decide. Whatever it raises leaves its state as it was."""
-        held = self.quarantine.get(actor.address)
+        held = self.quarantine.get(actor.address) if self.quarantine else None
         if held is not None and not isinstance(message, _HEARD_IN_QUARANTINE):
             if isinstance(message, _ASKED_AGAIN):
                 self.count("skipped_in_quarantine")
@@ -275,18 +276,18 @@ class System:
     def _record(self, decision: Decision, payloads: list[bytes], turn: Turn) -> None:
         if decision.ignored is not None:
             self.ignored[decision.ignored] = self.ignored.get(decision.ignored, 0) + 1
-        for event, payload in zip(decision.events, payloads, strict=True):
-            stream = event.stream
-            seq = turn.record(event, payload, stream)
-            self.books.apply(event, seq, turn.at_us)
-            owner = getattr(event, "position_id", None)
-            if owner is not None or getattr(event, "client_order_id", None) is not None:
-                turn.ended[stream] = None
-                self._touched[stream] = turn.number
-                if owner is not None:
-                    turn.ended[f"position/{owner}"] = None
-            if self.quarantine and stream in self.quarantine:
-                self._touched_in[stream] = turn.number
+        events = decision.events
+        if events:
+            seq, at_us, apply = turn.first_seq + len(turn.events), turn.at_us, self.books.apply
+            turn.events += events
+            turn.payloads += payloads
+            for event in events:
+                stream = event.stream
+                turn.streams.append(stream)
+                apply(event, seq, at_us)
+                seq += 1
+                if self.quarantine and stream in self.quarantine:
+                    self._touched_in[stream] = turn.number
         if decision.dedup_keys:
             turn.dedup_keys += [(key, turn.next_seq - 1) for key in decision.dedup_keys]
         for venue_id, order_id in decision.identities:
@@ -346,12 +347,14 @@ class System:
     def _restore(self, message: msg.RestoreActor, turn: Turn) -> None:
         """Fold the actor anew from what is durable and give it its messages once more."""
         address = message.address
-        if address in self._touched:  # not durable yet: a fold now would lose it
-            self._touched_in[address] = self._touched[address]
+        kind, _, name = address.partition("/")
+        known: dict[str, Any] = {"order": self.world.orders, "position": self.world.positions}
+        entity = known.get(kind, {}).get(name)
+        if entity is not None and entity.turn > self._durable_turn:
+            self._touched_in[address] = entity.turn  # a fold now would lose what it did
             return
         held = self.quarantine.pop(address, [])
         self._restores[address] = self._restores.get(address, 0) + 1
-        kind, _, name = address.partition("/")
         if kind == "order":
             self.books.refold_order(name)
         elif kind == "position":
@@ -380,16 +383,10 @@ class System:
 
     def durable(self, turn: Turn) -> None:
         """Forget what has ended, and give quarantined actors another chance: it is safe now."""
+        # A turn without events is let go behind those before it, and its number is used again.
+        self._durable_turn = turn.number if turn.events else turn.number - 1
         for stream in turn.ended:
-            touched = self._touched.get(stream)
-            if touched is not None and (touched > turn.number or not turn.events):
-                continue  # a later turn changed it and is not durable yet
-            self._touched.pop(stream, None)
-            kind, _, name = stream.partition("/")
-            if kind == "order":
-                self.books.passivate_order(name)
-            elif kind == "position":
-                self.books.passivate_position(name)
+            self.books.passivate(stream, self._durable_turn)
         for address in self.quarantine:
             if self._restorable(address, turn.number):
                 self.inbox.tell_local(msg.RestoreActor(address))

@@ -6,23 +6,30 @@ trigger in every state under every guard on both and compares.
 
 from __future__ import annotations
 
+from typing import Any, Generic, TypeVar
+
 from attrs import frozen
 from transitions import Machine
 
 from fsm.machine import Definition, IllegalTrigger, TriggerKind
 
+S = TypeVar("S", bound=str)
+
 
 @frozen(slots=True)
-class Table:
-    """(state, trigger, guard) -> next state, or a reason why the fact changes nothing."""
+class Table(Generic[S]):
+    """(state, trigger, guard) -> next state, or a reason why the fact changes nothing.
+
+    States are the members of the machine's own enumeration.
+    """
 
     name: str
-    moves: dict[tuple[str, str, str | None], str]
+    moves: dict[tuple[str, str, str | None], S]
     ignored: dict[tuple[str, str, str | None], str]
     legal_triggers: dict[str, tuple[str, ...]]
     terminal: frozenset[str]
 
-    def next(self, actor: str, state: str, trigger: str, guard: str | None = None) -> str:
+    def next(self, actor: str, state: str, trigger: str, guard: str | None = None) -> S:
         """The state that follows. Raises IllegalTrigger when there is no such edge."""
         target = self.moves.get((state, trigger, guard))
         if target is None:
@@ -38,11 +45,12 @@ class Table:
         return (state, trigger, guard) in self.moves
 
 
-def compile_table(definition: Definition) -> Table:
+def compile_table(definition: Definition) -> Table[Any]:
     """Read the table out of the machine that `transitions` built from the definition."""
     machine, _ = definition.build()
+    members = {str(info.name): info.name for info in definition.states}
     moves = {
-        (state, trigger, guard): target
+        (state, trigger, guard): members[target]
         for trigger in machine.events
         for state in machine.states
         for guard, target in _targets(machine, definition, trigger, state)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from fsm.compiled import compile_table
+from fsm.compiled import Table, compile_table
 from fsm.machine import Definition, Edge, StateInfo, TriggerKind, edges
 from fsm.vocabulary import OrderRole
 
@@ -201,7 +201,7 @@ DEFINITION = Definition(
     edges=(*_gate_edges(), *_safety_edges(), *_ending_edges()),
 )
 
-TABLE = compile_table(DEFINITION)
+TABLE: Table[ModeState] = compile_table(DEFINITION)
 
 
 class ControlLevel(StrEnum):

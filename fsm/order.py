@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 
-from fsm.compiled import compile_table
+from fsm.compiled import Table, compile_table
 from fsm.machine import Definition, Edge, Ignored, StateInfo, TriggerKind, edges
 
 
@@ -406,7 +406,7 @@ DEFINITION = Definition(
     ignored=tuple(_ignored()),
 )
 
-TABLE = compile_table(DEFINITION)
+TABLE: Table[OrderState] = compile_table(DEFINITION)
 
 
 def fill_guard(rest_before: Decimal, fill_qty: Decimal) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 
-from fsm.compiled import compile_table
+from fsm.compiled import Table, compile_table
 from fsm.machine import Definition, Edge, Ignored, StateInfo, TriggerKind, edges
 
 
@@ -193,4 +193,4 @@ DEFINITION = Definition(
     ),
 )
 
-TABLE = compile_table(DEFINITION)
+TABLE: Table[PositionState] = compile_table(DEFINITION)

@@ -266,7 +266,9 @@ class Laws:
             self.report(seq, f"signal {e.signal_id} is decided a second time (assertion 1)")
 
 
-def _legal(table: Table, was: str, trigger: str, to: str, guards: tuple[str, ...] = ()) -> bool:
+def _legal(
+    table: Table[Any], was: str, trigger: str, to: str, guards: tuple[str, ...] = ()
+) -> bool:
     """Whether the machine has this edge, under the guards that are known or under any."""
     if guards:
         return any(table.moves.get((was, trigger, guard)) == to for guard in guards)

@@ -97,7 +97,7 @@ class Mode:
         return decision
 
     def _move(self, trigger: ModeTrigger, guard: str | None = None, **fields: Any) -> ev.ModeMoved:
-        state = ModeState(TABLE.next("mode", self.state, trigger, guard))
+        state = TABLE.next("mode", self.state, trigger, guard)
         fields.setdefault("sources", tuple(self.sources))
         return ev.ModeMoved(trigger=trigger, state=state, **fields)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from actors import messages as msg
 from actors.effects import CancelTimer, SendCancel, SetTimer
@@ -21,6 +21,7 @@ from fsm.requests import Cancel
 from fsm.vocabulary import FillStatus, OrderRole, OrderType, Side
 
 S, T = OrderState, OrderTrigger
+_NO_CANCEL_ASKED = frozenset({S.INTENDED, S.SUBMITTED, S.WORKING, S.PARTIALLY_FILLED})
 
 
 @frozen(slots=True)
@@ -63,6 +64,8 @@ class Order:
     cancel_refused: bool = False
     engine_cancelled: bool = False
     left_us: int | None = None
+    turn: int = field(default=0, eq=False)
+    """The last turn that changed it: it may be forgotten when that one is durable."""
 
     @property
     def address(self) -> str:
@@ -159,7 +162,7 @@ class Order:
 
     def next_state(self, trigger: OrderTrigger, guard: str | None = None) -> OrderState:
         """The state that follows by the table. Raises IllegalTrigger."""
-        return OrderState(TABLE.next(self.address, self.state, trigger, guard))
+        return TABLE.next(self.address, self.state, trigger, guard)
 
     def _moved(
         self, trigger: OrderTrigger, reason: str, guard: str | None = None, who: str | None = None
@@ -184,11 +187,14 @@ class Order:
     def ended(self, decision: Decision, state: OrderState, filled: Decimal | None = None) -> None:
         """Tell the position once when the order leaves the live states; forget its timers."""
         if state in TERMINAL and self.is_live:
-            decision.effects += (
-                CancelTimer(f"submit/{self.client_order_id}"),
-                CancelTimer(f"cancel/{self.client_order_id}"),
-            )
-            if self.position_id is not None:
+            if self.state is not S.WORKING or self.cancel_refused:
+                # else its acknowledgement ended the wait for an answer
+                decision.effects.append(CancelTimer(f"submit/{self.client_order_id}"))
+            if self.state not in _NO_CANCEL_ASKED or self.cancel_refused:
+                decision.effects.append(CancelTimer(f"cancel/{self.client_order_id}"))
+            # A fill tells its position itself: after the last one of an entry nothing is left.
+            complete = state is S.FILLED and self.role is not OrderRole.EXIT
+            if self.position_id is not None and not complete:
                 qty = self.filled_qty if filled is None else filled
                 decision.tells.append(
                     msg.OrderEnded(self.position_id, self.client_order_id, self.role, qty, state)

@@ -75,6 +75,8 @@ class Position:
     unpriced: dict[str, Decimal] = field(factory=dict)
     booked: dict[str, str] = field(factory=dict)
     """(order/trade) -> the last cause booked for it: a message delivered again changes nothing."""
+    turn: int = field(default=0, eq=False)
+    """The last turn that changed it: it may be forgotten when that one is durable."""
 
     @property
     def address(self) -> str:
@@ -176,8 +178,8 @@ class Position:
         return decision
 
     def next_state(self, trigger: PositionTrigger, guard: str | None = None) -> PositionState:
-        """The state that follows by the table."""
-        return PositionState(TABLE.next(self.address, self.state, trigger, guard))
+        """The state that follows by the table. Raises IllegalTrigger."""
+        return TABLE.next(self.address, self.state, trigger, guard)
 
     def quantity_guard(self, qty: Decimal) -> str:
         """Which quantity case holds; an inventory position is never over while it quotes."""

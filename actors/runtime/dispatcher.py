@@ -36,20 +36,12 @@ class Turn:
     identities: list[tuple[str, str, int]] = field(factory=list)
     streams: list[str] = field(factory=list)
     ended: dict[str, None] = field(factory=dict)
-    """Streams of orders and positions that this turn touched: they may have ended."""
+    """Streams of orders and positions that are over, or were folded back just to be looked at."""
 
     @property
     def next_seq(self) -> int:
         """The seq that the next event gets."""
         return self.first_seq + len(self.events)
-
-    def record(self, event: Event, payload: bytes, stream: str) -> int:
-        """Append an event; returns its seq."""
-        seq = self.first_seq + len(self.events)
-        self.events.append(event)
-        self.payloads.append(payload)
-        self.streams.append(stream)
-        return seq
 
 
 class Core(Protocol):
@@ -129,12 +121,21 @@ class Dispatcher:
         now_us = self.clock.now_us()
         turn = Turn(self._turn_number + 1, now_us, self._next_seq)
         started, handled = elapsed_s(), 0
+        handle, next_message, local = self.core.handle, self.inbox.next, self.inbox.local.queue
+        # The time stands still within a turn, and its timers are armed when it is over: once none
+        # is due, none will be.
+        timers_due = True
         while handled < self._messages_max:
-            message = self._next_message(now_us)
+            message: object | None = None
+            if timers_due and not local:
+                message = self.timers.pop_due(now_us)
+                timers_due = message is not None
             if message is None:
-                break
+                message = next_message()
+                if message is None:
+                    break
             handled += 1
-            self.core.handle(message, turn)
+            handle(message, turn)
         if not handled:
             return False
         took = elapsed_s() - started
@@ -146,21 +147,16 @@ class Dispatcher:
             self.on_turn(turn, took)
         return True
 
-    def _next_message(self, now_us: int) -> object | None:
-        """Local messages, then due timers, then the lanes by priority."""
-        if self.inbox.local.queue:
-            return self.inbox.next()
-        return self.timers.pop_due(now_us) or self.inbox.next()
-
     def _hand_over(self, turn: Turn) -> None:
+        outward: list[Effect] = []
         for effect in turn.effects:
             if type(effect) is SetTimer:
                 self.timers.set(effect.key, turn.at_us + effect.delay_us, effect.message)
             elif type(effect) is CancelTimer:
                 self.timers.cancel(effect.key)
-        turn.effects = [
-            e for e in turn.effects if type(e) is not SetTimer and type(e) is not CancelTimer
-        ]
+            else:
+                outward.append(effect)
+        turn.effects = outward
         if self.failed is not None:
             self._discard(turn)
             return

@@ -43,7 +43,9 @@ class FakeCore:
     def handle(self, message: object, turn: Turn) -> None:
         with_event, effects = message  # type: ignore[misc]
         if with_event:
-            turn.record(EVENT, b"{}", EVENT.stream)
+            turn.events.append(EVENT)
+            turn.payloads.append(b"{}")
+            turn.streams.append(EVENT.stream)
         turn.effects += effects
 
     def release(self, effect: object) -> None:
