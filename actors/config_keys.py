@@ -162,7 +162,7 @@ class JournalConfig:
         8, "preallocated file that is released when the disk is full, MiB", 0, 10_000
     )
     projection_batch_max: int = key(
-        500, "events that one projection transaction applies", 1, 1_000_000
+        2_000, "events that one projection transaction applies", 1, 1_000_000
     )
     head_interval_s: float = key(1.0, "between fsyncs of the head file", "0.01", 60)
 

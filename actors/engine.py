@@ -30,7 +30,8 @@ from actors.world import Rules, World
 from fsm.instrument import Instrument
 from fsm.vocabulary import TradingMode
 from storage.journal import JournalReader, check_head
-from storage.writer import InlineJournal, JournalFailed, JournalWriter, ThreadedJournal
+from storage.process_journal import ProcessJournal
+from storage.writer import InlineJournal, JournalFailed, JournalWriter
 
 VERSION = "0.1.0"
 
@@ -55,8 +56,10 @@ class EngineSettings:
     in_flight_max: int = 4
     ballast_bytes: int = 0
     head_interval_s: float = 1.0
-    projection_batch_max: int = 500
+    projection_batch_max: int = 2_000
     opening: Mapping[str, Decimal] | None = None
+    keep_open: tuple[int, ...] = ()
+    """File descriptors that the writer's process holds too: the database's lock."""
 
 
 class Engine:
@@ -94,6 +97,7 @@ class Engine:
             messages_max=settings.messages_max,
             in_flight_max=settings.in_flight_max,
         )
+        self._process_journal: ProcessJournal | None = None
         self.restarts = 0
         self.services: dict[str, ChildStatistics] = {}
         self._disk_full = False
@@ -106,18 +110,19 @@ class Engine:
         """Commit in the caller's thread: for simulated time, where nothing may overtake."""
         self.dispatcher.journal = InlineJournal(self.writer, self.turn_durable)
 
-    def journal_threaded(
+    def journal_in_process(
         self, on_durable: Callable[[int], None], on_failed: Callable[[JournalFailed], None]
-    ) -> ThreadedJournal:
-        """Commit in the writer's thread; the callbacks run there and must only hand over."""
-        journal = ThreadedJournal(
+    ) -> ProcessJournal:
+        """Commit in a process of its own; the callbacks run in a thread and must only hand over."""
+        self._process_journal = ProcessJournal(
             self.writer,
             on_durable,
             on_failed,
             projection_batch_max=self.settings.projection_batch_max,
+            keep_open=self.settings.keep_open,
         )
-        self.dispatcher.journal = journal
-        return journal
+        self.dispatcher.journal = self._process_journal
+        return self._process_journal
 
     def turn_durable(self, turn: int) -> None:
         """A commit went through. When it took the ballast to do so, trading stops at once: what
@@ -173,6 +178,8 @@ class Engine:
     def close(self) -> None:
         """Close the files; an inline journal's projections are caught up."""
         self.reader.close()
+        if self._process_journal is not None:
+            self._process_journal.close()
         self.writer.close()
 
     # ------------------------------------------------------------------------------------- state

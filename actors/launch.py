@@ -150,6 +150,7 @@ class Launch:
             ballast_bytes=config.journal.ballast_mb * 1024 * 1024,
             head_interval_s=config.journal.head_interval_s,
             projection_batch_max=config.journal.projection_batch_max,
+            keep_open=self._lock.descriptors if self._lock is not None else (),
         )
         try:
             return Engine(settings, clock, gateway)

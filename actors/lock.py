@@ -1,7 +1,9 @@
-"""One writer a database on this machine: an advisory lock that dies with its process.
+"""One writer a database on this machine: an advisory lock that dies with its holders.
 
 A stale holder cannot be left behind, because the kernel drops the lock at any end, `kill -9`
-included. What the file says of the holder is for people.
+included. The engine's writer process holds it too: after a kill of the engine it commits what it
+had been sent, and only then may somebody else write. What the file says of the holder is for
+people.
 """
 
 from __future__ import annotations
@@ -13,7 +15,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-_TRIES, _PAUSE_S = 10, 0.02
+_PAUSE_S = 0.02
+#: Somebody may only be looking who holds it (`holder`).
+_LOOKING_S = 0.2
+#: The holder is gone and its writer is at its last commits: milliseconds, unless the disk hangs.
+_FINISHING_S = 10.0
 
 
 class DatabaseLock:
@@ -23,18 +29,21 @@ class DatabaseLock:
         self.path = Path(f"{database}.lock")
         self._fd: int | None = None
 
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The open file whose last end gives the lock up: for a process that writes for us."""
+        return () if self._fd is None else (self._fd,)
+
     def acquire(self, about: dict[str, Any] | None = None) -> bool:
         """Take the lock; False when another process holds it. Raises OSError on a bad path."""
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        for _ in range(_TRIES):
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(_PAUSE_S)  # somebody may only be looking who holds it (`holder`)
-        else:
-            os.close(fd)
-            return False
+        started = time.monotonic()
+        while not _taken(fd):
+            patience_s = _FINISHING_S if _holder_is_gone(fd) else _LOOKING_S
+            if time.monotonic() - started > patience_s:
+                os.close(fd)
+                return False
+            time.sleep(_PAUSE_S)
         os.ftruncate(fd, 0)
         os.write(fd, json.dumps({"pid": os.getpid(), **(about or {})}).encode())
         self._fd = fd
@@ -49,12 +58,7 @@ class DatabaseLock:
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            data = os.read(fd, 4096)
-            try:
-                found: dict[str, Any] = json.loads(data)
-            except ValueError:
-                found = {}
-            return found
+            return _about(fd)
         else:
             return None
         finally:
@@ -74,3 +78,37 @@ class DatabaseLock:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+def _taken(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _about(fd: int) -> dict[str, Any]:
+    """What the file says; empty when it says nothing that can be read."""
+    try:
+        found = json.loads(os.pread(fd, 4096, 0))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _holder_is_gone(fd: int) -> bool:
+    """Whether the process that took the lock has ended, so that only its writer still has it."""
+    pid = _about(fd).get("pid")
+    if not isinstance(pid, int) or pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (OSError, IndexError):
+        return False

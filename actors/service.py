@@ -66,14 +66,14 @@ class Service:
         self._feed_broken = False
         self._bell = trio.Event()
         self._token = trio.lowlevel.current_trio_token()
-        self._journal = engine.journal_threaded(self._on_durable, self._on_failed)
+        self._journal = engine.journal_in_process(self._on_durable, self._on_failed)
         self._supervisor = Supervisor(self._child_died, options.intensity)
         engine.services = self._supervisor.children
         self._slow_reported = False
         engine.inbox.on_arrival = self._ring
         engine.dispatcher.on_turn = self._on_turn
 
-    # ------------------------------------------------------------------- from the writer's thread
+    # ------------------------------------------------------------------- from the journal's thread
 
     def _on_durable(self, turn: int) -> None:
         self._token.run_sync_soon(self._durable, turn)
@@ -248,7 +248,7 @@ class Service:
 
     async def run(self) -> None:
         """Start, serve, and return when the session's end is durable."""
-        sys.setswitchinterval(1e-4)  # the writer's thread must not wait 5 ms for its turn
+        sys.setswitchinterval(1e-4)  # the journal's reports must not wait 5 ms for their turn
         collector.settle_in()
         engine = self.engine
         engine.start()

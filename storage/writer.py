@@ -1,22 +1,21 @@
-"""The one connection that writes and checkpoints, and the thread that drives it.
+"""The one connection that writes and checkpoints. Who drives it is `process_journal`'s business.
 
 A turn is one transaction or part of one: whatever turns wait are committed together (group
 commit), each chunk of rows by one multi-row INSERT, because `executemany` beside a busy event loop
 convoys on the interpreter lock. A failed commit poisons the writer: nothing later is committed.
 Whatever goes wrong here is said through `failed`, through a callback or through the statistics; it
-never ends the writer thread in silence, because then turns would wait for ever.
+never ends the writer in silence, because then turns would wait for ever.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from attrs import define, frozen
 
@@ -28,9 +27,7 @@ from storage.schema import migrate
 
 _JOURNAL = "journal (seq, turn, at_us, stream, type, payload, hash)"
 _IDENTITIES = "identities (venue_order_id, client_order_id, seq)"
-T = TypeVar("T")
 _PENDING_PROJECTION_MAX = 50_000
-_IDLE_WAIT_S = 0.2
 
 
 class JournalFailed(Exception):
@@ -90,6 +87,11 @@ def open_writing_connection(path: Path) -> sqlite3.Connection:
     return conn
 
 
+def _head_of(conn: sqlite3.Connection) -> Head:
+    row = conn.execute("SELECT seq, hash, turn FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+    return Head(row[0], row[1], row[2]) if row else Head(0, GENESIS)
+
+
 class JournalWriter:
     """Commits turns and feeds the projections. Not aware of threads: one caller at a time."""
 
@@ -107,16 +109,14 @@ class JournalWriter:
 
     def _load(self, path: Path | str, ballast_bytes: int, head_interval_s: float) -> None:
         self.migrated = migrate(self.conn, str(path))
-        row = self.conn.execute(
-            "SELECT seq, hash, turn FROM journal ORDER BY seq DESC LIMIT 1"
-        ).fetchone()
-        self.head = Head(row[0], row[1], row[2]) if row else Head(0, GENESIS)
+        self.has_let_go = False
+        self.head = _head_of(self.conn)
         self.projector = Projector(self.conn)
         self.statistics = WriterStatistics()
         self.failed: JournalFailed | None = None
         self.before_commit: Callable[[], None] | None = None  # fault point of chaos scripts
         self._pending_projection: deque[Recorded] = deque()
-        self._head_interval_s = head_interval_s
+        self.head_interval_s = head_interval_s
         self._head_written_at = 0.0
         self._head_kept_seq = -1
         self._ballast = Path(f"{path}.ballast")
@@ -269,7 +269,7 @@ class JournalWriter:
         now = time.monotonic()
         if self.head.seq == self._head_kept_seq:
             return
-        if force or now - self._head_written_at >= self._head_interval_s:
+        if force or now - self._head_written_at >= self.head_interval_s:
             self._head_written_at = now
             try:
                 write_head(self.path, self.head)
@@ -283,8 +283,34 @@ class JournalWriter:
         self.statistics.callback_failures += 1
         self.statistics.last_problem = f"callback: {problem!r}"
 
+    def head_due_s(self) -> float | None:
+        """Seconds until the head is to be kept again; None when the last one is kept."""
+        if self.head.seq == self._head_kept_seq:
+            return None
+        return max(0.0, self._head_written_at + self.head_interval_s - time.monotonic())
+
+    # ------------------------------------------------------------------------------------- ends
+
+    def let_go(self) -> None:
+        """Keep the head and close the connection: another process may write."""
+        try:
+            if self.failed is None:
+                self.keep_head(force=True)
+        finally:
+            self.conn.close()
+            self.has_let_go = True
+
+    def take_back(self) -> None:
+        """Open the connection again, after `let_go`. Raises sqlite3.Error."""
+        self.conn = open_writing_connection(self.path)
+        self.has_let_go = False
+        self.head, self.projector = _head_of(self.conn), Projector(self.conn)
+        self._pending_projection.clear()
+
     def close(self) -> None:
         """Catch the projections up, keep the head and close the connection."""
+        if self.has_let_go:
+            return
         try:
             if self.failed is None:
                 self.project_all()
@@ -311,89 +337,3 @@ class InlineJournal:
         if self.writer.must_project():
             self.writer.project_all()
         self._on_durable(batch.turn)
-
-
-class ThreadedJournal:
-    """One writer thread fed by a queue; callbacks run in that thread and must only hand over."""
-
-    def __init__(
-        self,
-        writer: JournalWriter,
-        on_durable: Callable[[int], None],
-        on_failed: Callable[[JournalFailed], None],
-        *,
-        projection_batch_max: int = 5_000,
-    ) -> None:
-        self.writer = writer
-        self._on_durable, self._on_failed = on_durable, on_failed
-        self._batch_max = projection_batch_max
-        self._queue: deque[TurnBatch] = deque()
-        self._condition = threading.Condition()
-        self._closing = False
-        self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
-        self._thread.start()
-
-    @property
-    def head(self) -> Head:
-        """The last durable row."""
-        return self.writer.head
-
-    @property
-    def waiting(self) -> int:
-        """Turns that are handed over and not committed yet."""
-        return len(self._queue)
-
-    def append(self, batch: TurnBatch) -> None:
-        """Hand a turn over; returns at once. The dispatcher bounds the turns in flight (L9)."""
-        with self._condition:
-            assert not self._closing, f"turn {batch.turn} came after close"
-            self._queue.append(batch)
-            self._condition.notify()
-
-    def close(self) -> None:
-        """Commit what waits and end the thread; the writer's own `close` does the rest."""
-        with self._condition:
-            self._closing = True
-            self._condition.notify()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            with self._condition:
-                while not self._queue and not self._closing:
-                    # Idle work gives the lock up: what came meanwhile was notified to nobody.
-                    if self._idle_work() or self._queue or self._closing:
-                        continue
-                    self._condition.wait(_IDLE_WAIT_S)
-                batches = list(self._queue)
-                self._queue.clear()
-                if not batches and self._closing:
-                    break
-            try:
-                self.writer.commit(batches)
-            except JournalFailed as failure:
-                # Later turns are discarded, each group reported, never committed.
-                self._tell(self._on_failed, failure)
-                continue
-            self._tell(self._on_durable, batches[-1].turn)
-            self.writer.keep_head()
-            while self.writer.must_project() and self.writer.project(self._batch_max):
-                pass
-
-    def _tell(self, callback: Callable[[T], None], what: T) -> None:
-        """A callback that raises must not end the thread: what is durable stays durable."""
-        try:
-            callback(what)
-        except Exception as problem:
-            self.writer.record_callback_failure(problem)
-
-    def _idle_work(self) -> bool:
-        """Projections while no turn waits; the lock is given up so that appends never block."""
-        if self.writer.failed is not None:
-            return False
-        self._condition.release()
-        try:
-            self.writer.keep_head()
-            return self.writer.project(self._batch_max) > 0
-        finally:
-            self._condition.acquire()

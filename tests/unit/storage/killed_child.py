@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 import threading
 
-from storage.writer import JournalWriter, ThreadedJournal
+from actors.lock import DatabaseLock
+from storage.process_journal import ProcessJournal
+from storage.writer import JournalWriter
 from tests.unit.storage.stories import batches
 from tests.unit.storage.test_writer import alerts
 
 
 def main(path: str) -> None:
     """Until killed: append turns of three events, at most four in flight."""
+    lock = DatabaseLock(path)
+    assert lock.acquire(), "the writer of the one that was killed does not end"
     writer = JournalWriter(path, head_interval_s=0.02)
     in_flight = threading.Semaphore(4)
 
@@ -23,7 +27,9 @@ def main(path: str) -> None:
         durable[0] = turn
 
     durable = [writer.head.turn]
-    journal = ThreadedJournal(writer, on_durable, lambda failure: sys.exit(1))
+    journal = ProcessJournal(
+        writer, on_durable, lambda failure: sys.exit(1), keep_open=lock.descriptors
+    )
     seq, turn = writer.head.seq, writer.head.turn
     while True:
         in_flight.acquire()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from actors.lock import DatabaseLock
 from storage.journal import JournalReader, check_head
 from storage.verify import verify
 from storage.writer import JournalWriter
@@ -26,6 +27,7 @@ def test_nothing_that_was_acknowledged_is_lost_by_a_kill(tmp_path: Path, root: P
             told = [child.stdout.readline() for _ in range(5 + 11 * round_)]
             child.kill()
             told += child.stdout.read().splitlines(keepends=True)
+        _wait_for_its_writer(path)
         whole = [line.split() for line in told if line.endswith("\n")]
         turn, seq = (int(word) for word in whole[-1])
         reader = JournalReader.open(path)
@@ -39,3 +41,10 @@ def test_nothing_that_was_acknowledged_is_lost_by_a_kill(tmp_path: Path, root: P
     writer.project_all()
     assert 0 == writer.projection_lag
     writer.close()
+
+
+def _wait_for_its_writer(path: Path) -> None:
+    """What the killed one had sent is committed before anybody else may write."""
+    lock = DatabaseLock(path)
+    assert lock.acquire()
+    lock.release()

@@ -1,18 +1,16 @@
-"""A database that somebody else has locked: the tables wait, the writer's thread lives on."""
+"""A database that somebody else has locked: the tables wait, the writer lives on."""
 
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from storage.projections import Batch, ProjectionRefused
-from storage.writer import JournalWriter, ThreadedJournal
+from storage.writer import JournalWriter
 from tests.unit.storage.stories import batches
-from tests.unit.storage.test_threads import PATIENCE_S, Listener
 from tests.unit.storage.test_writer import alerts
 
 
@@ -30,36 +28,6 @@ def other(writer: JournalWriter) -> Iterator[sqlite3.Connection]:
     conn = sqlite3.connect(writer.path, isolation_level=None)
     yield conn
     conn.close()
-
-
-def test_a_lock_while_the_idle_thread_projects_does_not_end_it_and_later_turns_are_durable(
-    writer: JournalWriter, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = batches([alerts(2)] * 2)
-    writer.commit([first])
-    tried, project = threading.Event(), writer.project
-
-    def watched(limit: int) -> int:
-        try:
-            return project(limit)
-        finally:
-            tried.set()
-
-    monkeypatch.setattr(writer, "project", watched)
-    other.execute("BEGIN IMMEDIATE")
-    listener = Listener()
-    journal = ThreadedJournal(writer, listener.on_durable, listener.on_failed)
-    assert tried.wait(PATIENCE_S)
-    other.execute("ROLLBACK")
-    journal.append(second)
-    listener.wait_for_turn(second.turn)
-    journal.close()
-    writer.close()
-
-    assert [] == listener.failures
-    assert writer.statistics.projection_failures >= 1
-    assert "locked" in writer.statistics.last_problem
-    assert (None, 4) == (writer.projector.failed, writer.projector.seq)
 
 
 def test_a_lock_is_counted_loses_no_event_and_the_tables_catch_up_after_it(

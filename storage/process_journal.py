@@ -1,0 +1,202 @@
+"""The engine's side of the writer process: hands turns over, hears what is durable.
+
+The interpreter lock is why there are two processes: with the writer in a thread, deciding and
+writing took turns on one processor (docs/explanation/speed.md). Whatever goes wrong over there is
+told as a failed journal; a writer that is gone is one, because nothing more can be durable (L1).
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from storage.journal import Head
+from storage.projections import ProjectionRefused
+from storage.writer import JournalFailed, JournalWriter, TurnBatch
+from storage.writer_link import FrameReader, Report, turn_frame
+
+_BUFFER_BYTES = 4 << 20
+_END_S = 60.0
+
+
+class ProcessJournal:
+    """One writer process. Callbacks run in a thread of ours and must only hand over.
+
+    While it runs, `writer` is a mirror: its head, counters and failures are the process's; its
+    connection is closed, because one connection writes. `close` gives it the connection back.
+    `keep_open` are file descriptors that the process holds too: the lock of the database, so
+    that nobody else writes while it finishes what a killed engine had sent.
+    """
+
+    def __init__(
+        self,
+        writer: JournalWriter,
+        on_durable: Callable[[int], None],
+        on_failed: Callable[[JournalFailed], None],
+        *,
+        projection_batch_max: int = 5_000,
+        keep_open: Sequence[int] = (),
+    ) -> None:
+        self.writer = writer
+        self._on_durable, self._on_failed = on_durable, on_failed
+        self._backlog: deque[bytes] = deque()
+        self._condition = threading.Condition()
+        self._closing = False
+        self._closed = False
+        self._sock, theirs = socket.socketpair()
+        for end in (self._sock, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+        writer.let_go()
+        command = [sys.executable, "-P", "-m", "storage.writer_process", str(theirs.fileno())]
+        command += [str(writer.path), str(projection_batch_max), str(writer.head_interval_s)]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            pass_fds=(theirs.fileno(), *keep_open),
+            start_new_session=True,  # a Ctrl-C is for the engine, which ends us in order
+        )
+        theirs.close()
+        self._sender = threading.Thread(target=self._send, name="journal-sender", daemon=True)
+        self._listener = threading.Thread(target=self._listen, name="journal-reports", daemon=True)
+        self._sender.start()
+        self._listener.start()
+
+    @property
+    def head(self) -> Head:
+        """The last durable row."""
+        return self.writer.head
+
+    @property
+    def pid(self) -> int:
+        """The writer process's id."""
+        return self._process.pid
+
+    def append(self, batch: TurnBatch) -> None:
+        """Hand a turn over; returns at once. The dispatcher bounds the turns in flight (L9).
+
+        Raises JournalFailed when an earlier turn has failed.
+        """
+        if self.writer.failed is not None:
+            raise self.writer.failed
+        frame = turn_frame(batch)
+        with self._condition:
+            assert not self._closing, f"turn {batch.turn} came after close"
+            if not self._backlog:
+                frame = frame[self._send_now(frame) :]
+            if frame:
+                self._backlog.append(frame)
+                self._condition.notify()
+
+    def close(self) -> None:
+        """Let the process commit what waits and end, and take the connection back.
+
+        Raises sqlite3.Error or OSError when the database cannot be opened again.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        with self._condition:
+            self._closing = True
+            self._condition.notify()
+        self._sender.join()
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._listener.join()
+        self._sock.close()
+        if self.writer.failed is None:
+            self.writer.take_back()
+
+    # ---------------------------------------------------------------------------------- sending
+
+    def _send_now(self, frame: bytes) -> int:
+        """As much as the socket takes without waiting: nearly always all of it."""
+        try:
+            return self._sock.send(frame, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return len(frame)  # nobody is there to take it: the listener tells of the end
+
+    def _send(self) -> None:
+        """The rest of what was too much for the socket, in order; then the end."""
+        while True:
+            with self._condition:
+                while not self._backlog and not self._closing:
+                    self._condition.wait()
+                if not self._backlog:
+                    break
+                frame = self._backlog[0]
+            try:
+                self._sock.sendall(frame)
+            except OSError:
+                with self._condition:
+                    self._backlog.clear()
+                continue
+            with self._condition:
+                self._backlog.popleft()  # only now: until then nothing may overtake it
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the process is gone already, which its listener has told
+
+    # --------------------------------------------------------------------------------- listening
+
+    def _listen(self) -> None:
+        reports = FrameReader(self._sock, Report)
+        while reports.receive():
+            for report in reports.frames():
+                self._take(report)
+        if not self._closing and self.writer.failed is None:
+            code = self._process.wait()
+            self._fail(f"the writer process has ended ({_how(code)})")
+
+    def _take(self, report: Report) -> None:
+        writer, counted = self.writer, self.writer.statistics
+        writer.head = Head(report.seq, report.hash, report.turn)
+        writer.projector.seq = report.projected_seq
+        if report.tables_failed and writer.projector.failed is None:
+            writer.projector.failed = ProjectionRefused(report.tables_failed)
+        for name in _MIRRORED:
+            setattr(counted, name, getattr(report, name))
+        counted.last_problem = report.last_problem or counted.last_problem
+        if report.failed:
+            self._fail(report.failed)
+        else:
+            self._tell(lambda: self._on_durable(report.turn))
+
+    def _fail(self, why: str) -> None:
+        if self.writer.failed is None:
+            prefix = "" if why.startswith(str(self.writer.path)) else f"{self.writer.path}: "
+            self.writer.failed = JournalFailed(f"{prefix}{why}")
+        failure = self.writer.failed
+        self._tell(lambda: self._on_failed(failure))
+
+    def _tell(self, callback: Callable[[], None]) -> None:
+        """A callback that raises must not end the thread: what is durable stays durable."""
+        try:
+            callback()
+        except Exception as problem:
+            self.writer.record_callback_failure(problem)
+
+
+_MIRRORED = (
+    "commits",
+    "turns",
+    "events",
+    "busy_s",
+    "last_commit_s",
+    "ballast_released",
+    "head_failures",
+    "projection_failures",
+)
+
+
+def _how(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
