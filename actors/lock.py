@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from actors.runtime.clock import elapsed_s
+
 _PAUSE_S = 0.02
 #: Somebody may only be looking who holds it (`holder`).
 _LOOKING_S = 0.2
@@ -37,10 +39,10 @@ class DatabaseLock:
     def acquire(self, about: dict[str, Any] | None = None) -> bool:
         """Take the lock; False when another process holds it. Raises OSError on a bad path."""
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        started = time.monotonic()
+        started = elapsed_s()
         while not _taken(fd):
             patience_s = _FINISHING_S if _holder_is_gone(fd) else _LOOKING_S
-            if time.monotonic() - started > patience_s:
+            if elapsed_s() - started > patience_s:
                 os.close(fd)
                 return False
             time.sleep(_PAUSE_S)

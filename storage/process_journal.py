@@ -13,6 +13,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from storage.journal import Head
 from storage.projections import ProjectionRefused
@@ -141,10 +142,8 @@ class ProcessJournal:
                 continue
             with self._condition:
                 self._backlog.popleft()  # only now: until then nothing may overtake it
-        try:
+        with suppress(OSError):  # the process is gone already, which its listener has told
             self._sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # the process is gone already, which its listener has told
 
     # --------------------------------------------------------------------------------- listening
 

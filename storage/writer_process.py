@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 from storage.writer import JournalFailed, JournalWriter
 from storage.writer_link import FrameReader, Report, TurnFrame, report_frame
@@ -86,10 +87,9 @@ class WriterProcess:
             projection_failures=counted.projection_failures,
             last_problem=counted.last_problem,
         )
-        try:
+        # The engine may be gone: the next look at the socket says so.
+        with suppress(BrokenPipeError, ConnectionResetError):
             self._sock.sendall(report_frame(report))
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the engine is gone: the next look at the socket says so
 
 
 def main(arguments: list[str]) -> int:
