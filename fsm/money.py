@@ -45,7 +45,9 @@ def floor_to_step(value: Decimal, step: Decimal) -> Decimal:
 
 def plain(value: Decimal) -> str:
     """Canonical text: no exponent, no trailing zeros, no negative zero."""
-    if value == 0:
+    if not value:
         return "0"
-    text = format(value, "f")
+    text = str(value)
+    if "E" in text:
+        text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

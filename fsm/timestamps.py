@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 SECOND_US = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = datetime(1970, 1, 1)
 
 
 def iso_utc(us: int) -> str:
     """`2026-01-31T12:00:00.000001Z` for microseconds since the epoch."""
-    moment = _EPOCH + timedelta(microseconds=us)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond:06d}Z"
+    moment = _NAIVE_EPOCH + timedelta(microseconds=us)
+    return moment.isoformat(timespec="microseconds") + "Z"
 
 
 def micros_from_iso(text: str) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from storage.projections import Batch
 
 E = TypeVar("E")
-Handler = Callable[["Batch", Recorded], None]
+Handler = Callable[["Batch", Recorded, Any], None]
 HANDLERS: dict[str, Handler] = {}
 
 _CANCEL_TRIGGERS = (OrderTrigger.CANCEL_REQUESTED, OrderTrigger.ENGINE_CANCEL)
@@ -34,18 +34,9 @@ def on(kind: type[E]) -> Callable[[Callable[[Batch, Recorded, E], None]], None]:
     """Register the row function of one event type."""
 
     def register(function: Callable[[Batch, Recorded, E], None]) -> None:
-        HANDLERS[kind.__name__] = lambda batch, recorded: function(
-            batch,
-            recorded,
-            recorded.event,  # type: ignore[arg-type]
-        )
+        HANDLERS[kind.__name__] = function
 
     return register
-
-
-def text(value: Decimal | None) -> str | None:
-    """Canonical decimal text, or NULL."""
-    return None if value is None else plain(value)
 
 
 def compact_json(value: Any) -> str:
@@ -146,8 +137,8 @@ def _order_intended(batch: Batch, at: Recorded, e: ev.OrderIntended) -> None:
             "instrument": e.instrument,
             "side": e.side,
             "type": e.type,
-            "qty": text(e.qty),
-            "limit_price": text(e.limit_price),
+            "qty": e.qty,
+            "limit_price": e.limit_price,
             "reduce_only": int(e.reduce_only),
             "filled_qty": "0",
             "provisional_qty": "0",
@@ -195,9 +186,9 @@ def _order_filled(batch: Batch, at: Recorded, e: ev.OrderFilled) -> None:
             "instrument": e.instrument,
             "side": e.side,
             "role": e.role,
-            "qty": text(e.qty),
-            "price": text(e.price),
-            "fee": text(e.fee),
+            "qty": e.qty,
+            "price": e.price,
+            "fee": e.fee,
             "fee_asset": e.fee_asset,
             "status": e.status,
             "liquidity": e.liquidity,
@@ -208,7 +199,7 @@ def _order_filled(batch: Batch, at: Recorded, e: ev.OrderFilled) -> None:
         },
     )
     row = _touch(at, e.state)
-    row |= {"filled_qty": text(e.filled_qty), "avg_price": text(e.avg_price), "fees": text(e.fees)}
+    row |= {"filled_qty": e.filled_qty, "avg_price": e.avg_price, "fees": e.fees}
     batch.update("orders", e.client_order_id, row)
     if e.status is FillStatus.PROVISIONAL:
         batch.add_decimal("orders", e.client_order_id, "provisional_qty", e.qty)
@@ -226,7 +217,7 @@ def _fill_settled(batch: Batch, at: Recorded, e: ev.OrderFillSettled) -> None:
         batch.add_decimal("orders", e.client_order_id, "provisional_qty", -qty)
     row: dict[str, Any] = {"status": FillStatus.SETTLED}
     if e.realized_pnl is not None:
-        row["realized_pnl"] = text(e.realized_pnl)
+        row["realized_pnl"] = e.realized_pnl
     batch.update("fills", fill_id, row)
 
 
@@ -237,7 +228,7 @@ def _fill_voided(batch: Batch, at: Recorded, e: ev.OrderFillVoided) -> None:
         batch.add_decimal("orders", e.client_order_id, "provisional_qty", -e.qty)
     batch.update("fills", fill_id, {"status": FillStatus.VOIDED})
     row = _touch(at, e.state)
-    row |= {"filled_qty": text(e.filled_qty), "avg_price": text(e.avg_price), "fees": text(e.fees)}
+    row |= {"filled_qty": e.filled_qty, "avg_price": e.avg_price, "fees": e.fees}
     batch.update("orders", e.client_order_id, row)
     batch.add_flag("orders", e.client_order_id, "voided_fill")
 
@@ -272,9 +263,9 @@ def _position_opened(batch: Batch, at: Recorded, e: ev.PositionOpened) -> None:
             "qty": "0",
             "entry_qty": "0",
             "exit_qty": "0",
-            "stop": text(e.stop),
-            "take_profit": text(e.take_profit),
-            "trailing": text(e.trailing),
+            "stop": e.stop,
+            "take_profit": e.take_profit,
+            "trailing": e.trailing,
             "expires_at": iso_utc(e.expires_at_us) if e.expires_at_us is not None else None,
             "realized_pnl": "0",
             "fees": "0",
@@ -309,14 +300,14 @@ def _position_changed(batch: Batch, at: Recorded, e: ev.PositionChanged) -> None
         "positions",
         e.position_id,
         {
-            "qty": text(e.qty),
-            "entry_qty": text(e.entry_qty),
-            "exit_qty": text(e.exit_qty),
-            "basis_price": text(e.basis_price),
-            "realized_pnl": text(e.realized_pnl),
-            "fees": text(e.fees),
+            "qty": e.qty,
+            "entry_qty": e.entry_qty,
+            "exit_qty": e.exit_qty,
+            "basis_price": e.basis_price,
+            "realized_pnl": e.realized_pnl,
+            "fees": e.fees,
             "pnl_source": e.pnl_source,
-            "stop": text(e.stop),
+            "stop": e.stop,
         },
     )
     if e.flags:
@@ -345,4 +336,4 @@ def _exit_decided(batch: Batch, at: Recorded, e: ev.ExitDecided) -> None:
 
 @on(ev.ProtectionMoved)
 def _protection_moved(batch: Batch, at: Recorded, e: ev.ProtectionMoved) -> None:
-    batch.update("positions", e.position_id, {"stop": text(e.stop), "last_seq": at.seq})
+    batch.update("positions", e.position_id, {"stop": e.stop, "last_seq": at.seq})

@@ -9,7 +9,7 @@ from fsm.events import Recorded
 from fsm.mode import ModeTrigger
 from fsm.money import plain
 from fsm.timestamps import iso_utc
-from storage.projection_rows import compact_json, on, text, when
+from storage.projection_rows import compact_json, on, when
 
 if TYPE_CHECKING:
     from storage.projections import Batch
@@ -24,8 +24,8 @@ def _capital(batch: Batch, at: Recorded, e: ev.CapitalRecorded) -> None:
             "seq": at.seq,
             "kind": e.kind,
             "asset": e.asset,
-            "amount": text(e.amount),
-            "price": text(e.price),
+            "amount": e.amount,
+            "price": e.price,
             "source_note": e.source_note,
             "at": when(at.at_us),
         },
@@ -41,7 +41,7 @@ def _funding(batch: Batch, at: Recorded, e: ev.FundingBooked) -> None:
             "seq": at.seq,
             "kind": "funding",
             "asset": e.asset,
-            "amount": text(e.amount),
+            "amount": e.amount,
             "source_note": f"{e.instrument} {e.funding_id}",
             "at": when(at.at_us),
         },
@@ -57,10 +57,10 @@ def _account(batch: Batch, at: Recorded, e: ev.AccountSnapshotTaken) -> None:
             "seq": at.seq,
             "session_id": e.session_id,
             "reason": e.reason,
-            "capital": text(e.capital),
+            "capital": e.capital,
             "capital_source": e.capital_source,
-            "realized_pnl": text(e.realized_pnl),
-            "fees_paid": text(e.fees_paid),
+            "realized_pnl": e.realized_pnl,
+            "fees_paid": e.fees_paid,
             "balances": compact_json({k: plain(v) for k, v in e.balances.items()}),
             "reserved": compact_json({k: plain(v) for k, v in e.reserved.items()}),
             "at": when(at.at_us),

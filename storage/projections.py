@@ -134,7 +134,7 @@ class Batch:
         """Let the row function of the event's type say what changes."""
         handler = _HANDLERS.get(recorded.type)
         if handler is not None:
-            handler(self, recorded)
+            handler(self, recorded, recorded.event)
 
     def insert(self, table: str, key: object, row: Row) -> None:
         """A new row; the key must not exist yet (one logical event, one row: P03)."""
@@ -169,7 +169,7 @@ class Batch:
     def add_decimal(self, table: str, key: object, column: str, delta: Decimal) -> None:
         """Move a decimal column by an amount."""
         held = Decimal(self.current(table, key, column) or 0)
-        self.update(table, key, {column: plain(held + delta)})
+        self.update(table, key, {column: held + delta})
 
     def count(self, column: str, by: int = 1) -> None:
         """Move a counter of the current session's row."""
@@ -182,12 +182,13 @@ class Batch:
         for table, rows in self._new.items():
             if rows:
                 columns = tuple(PROJECTIONS[table][0])
-                flat = [value for row in rows.values() for value in row.values()]
+                flat = [_cell(value) for row in rows.values() for value in row.values()]
                 insert(self.conn, f"{table} ({','.join(columns)})", len(columns), flat)
         for table, rows in self._changed.items():
             by_shape: dict[tuple[str, ...], list[list[Any]]] = {}
             for key, row in rows.items():
-                by_shape.setdefault(tuple(row), []).append([*row.values(), key])
+                values = [*map(_cell, row.values()), key]
+                by_shape.setdefault(tuple(row), []).append(values)
             for shape, values in by_shape.items():
                 self._update_rows(table, shape, values)
 
@@ -201,6 +202,12 @@ class Batch:
     def _missing(self, table: str, values: list[list[Any]]) -> object:
         sql = f"SELECT 1 FROM {table} WHERE {PROJECTIONS[table][1]} = ?"
         return next((v[-1] for v in values if not self.conn.execute(sql, v[-1:]).fetchone()), "?")
+
+
+def _cell(value: object) -> object:
+    """A value as its column holds it: decimals are canonical text, made when a row is written,
+    because a row may change many times in one batch."""
+    return plain(value) if type(value) is Decimal else value
 
 
 def to_json(value: object) -> str:
@@ -239,5 +246,5 @@ def _differences(
             have, want = next(left, None), next(right, None)
 
 
-_HANDLERS: Mapping[str, Callable[[Batch, Recorded], None]] = projection_rows.HANDLERS
+_HANDLERS: Mapping[str, Callable[[Batch, Recorded, Any], None]] = projection_rows.HANDLERS
 assert projection_rows_account  # imported for what it registers in HANDLERS
