@@ -20,6 +20,7 @@ from actors.world import Session, World
 from fsm import events as ev
 from fsm.events import Recorded
 from fsm.order import TERMINAL
+from fsm.position import ENDED
 from storage.journal import JournalReader
 
 _MONEY = frozenset(
@@ -106,20 +107,31 @@ class Books:
         self.reconciler.began(event.client_order_id)
 
     def _order_event(self, event: Any, at_us: int) -> None:
-        order = self.world.orders.get(event.client_order_id) or self.order(event.client_order_id)
+        """What an order's position has to know as well: what may still fill, and what has."""
+        order = self._evolved(event, at_us)
         if order is None:  # folded at a start, after the order had ended
             self._to_position(event, getattr(event, "position_id", None))
             return
-        order.evolve(event)
-        order.turn = self.turn
-        if order.left_us is None:
-            order.note_departure(at_us)
         if order.state in TERMINAL:
             self.ended[event.stream] = None
         self._to_position(event, order.position_id)
 
+    def _evolved(self, event: Any, at_us: int) -> Order | None:
+        order = self.world.orders.get(event.client_order_id) or self.order(event.client_order_id)
+        if order is not None:
+            order.evolve(event)
+            order.turn = self.turn
+            if order.left_us is None:
+                order.note_departure(at_us)
+        return order
+
+    def _sent(self, event: ev.OrderSent, at_us: int) -> None:
+        self._evolved(event, at_us)
+
     def _acknowledged(self, event: ev.OrderAcknowledged, at_us: int) -> None:
-        self._order_event(event, at_us)
+        order = self._evolved(event, at_us)
+        if order is not None and order.state in TERMINAL:
+            self.ended[event.stream] = None
         if event.venue_order_id is not None:
             self._venue_ids[event.venue_order_id] = event.client_order_id
 
@@ -129,7 +141,7 @@ class Books:
             if position is not None:
                 position.evolve(event)
                 position.turn = self.turn
-                if not position.is_open:
+                if position.state in ENDED:
                     self.ended[position.address] = None
 
     def _position_opened(self, event: ev.PositionOpened, at_us: int) -> None:
@@ -146,12 +158,11 @@ class Books:
             was_open = position.is_open
             position.evolve(event)
             position.turn = self.turn
-            if not position.is_open:
+            is_open = position.is_open
+            if not is_open:
                 self.ended[position.address] = None
-            if position.is_open is not was_open:
-                self._count_open(
-                    position.strategy, position.instrument, 1 if position.is_open else -1
-                )
+            if is_open is not was_open:
+                self._count_open(position.strategy, position.instrument, 1 if is_open else -1)
             self.markets.changed(position.instrument)
         elif self._reader is None:
             self._missed[event.position_id] = None  # it had ended, and something came late
@@ -296,7 +307,7 @@ class Books:
 
 _APPLY: dict[type, Callable[..., None]] = {
     ev.OrderIntended: Books._intended,
-    ev.OrderSent: Books._order_event,
+    ev.OrderSent: Books._sent,
     ev.OrderAcknowledged: Books._acknowledged,
     ev.OrderFilled: Books._order_event,
     ev.OrderFillSettled: Books._order_event,

@@ -86,7 +86,8 @@ class System:
     def handle(self, message: object, turn: Turn) -> None:
         """One message with all that follows from it."""
         self.world.now_us = turn.at_us
-        self.books.begin_turn(turn.number, turn.ended)
+        if self.books.ended is not turn.ended:
+            self.books.begin_turn(turn.number, turn.ended)
         queue = self._queue
         queue.append(message)
         steps = 0
