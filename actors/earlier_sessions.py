@@ -17,7 +17,7 @@ from storage.journal import JournalReader
 from storage.schema import version_of
 
 REPLAY_HOLDER = "replay"
-_BESIDE = ("", "-wal", "-shm", ".head", ".spill", ".ballast")
+_BESIDE = ("", "-wal", "-shm", ".head", ".spill", ".ballast", ".snapshot")
 _CLOCK_BEHIND_MAX_US = 300 * 1_000_000
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from attrs import frozen
 
 from actors import messages as msg
+from actors.fold import folded
 from actors.registry import Books
 from actors.release import Release, read_spill, spill_path
 from actors.runtime.clock import Clock
@@ -21,7 +22,7 @@ from actors.runtime.ids import IdSource, session_identifier
 from actors.runtime.lanes import Inbox
 from actors.runtime.supervision import ChildStatistics
 from actors.runtime.timers import TimerHeap
-from actors.state import Document, Live, folded, state_document
+from actors.state import Document, Live, state_document
 from actors.strategies.base import Strategy, Window
 from actors.strategy_host import StrategyHost
 from actors.system import System
@@ -76,7 +77,7 @@ class Engine:
         check_head(self.reader, settings.database)
         self.world = World(rules=settings.rules, ids=IdSource(""))
         self.books = Books(self.world, None)
-        head = folded(self.reader, self.books)
+        self.fold = folded(self.reader, self.books, settings.database)
         self.books.reader = self.reader
         self.books.reconciler.accept_divergence = settings.accept_divergence
         self.inbox = Inbox(
@@ -92,7 +93,7 @@ class Engine:
             clock,
             self.inbox,
             self.timers,
-            head_seq=head.seq,
+            head_seq=self.fold.head.seq,
             head_turn=self.writer.head.turn,
             messages_max=settings.messages_max,
             in_flight_max=settings.in_flight_max,

@@ -286,6 +286,7 @@ class Launch:
             shutdown_deadline_s=config.engine.shutdown_deadline_s,
             turn_slow_s=config.engine.turn_slow_s,
             gap_us=round(config.feed.gap_s * SECOND_US),
+            snapshot_events=config.journal.snapshot_events,
             intensity=Intensity(
                 restarts_max=config.supervision.restarts_max,
                 window_s=config.supervision.restart_window_s,

@@ -18,7 +18,6 @@ from actors.reconciler import Reconciler
 from actors.seen import SeenNames
 from actors.world import Session, World
 from fsm import events as ev
-from fsm.events import Recorded
 from fsm.order import TERMINAL
 from fsm.position import ENDED
 from storage.journal import JournalReader
@@ -34,7 +33,7 @@ class Books:
     def __init__(self, world: World, reader: JournalReader | None) -> None:
         self.world = world
         self._reader = reader
-        self._missed: dict[str, None] = {}
+        self.missed: dict[str, None] = {}
         self.refolded: list[str] = []
         self.seen_orders, self.seen_positions = SeenNames(), SeenNames()
         self.turn = 0
@@ -46,7 +45,7 @@ class Books:
         self.unprocessed: dict[str, list[ev.MessageUnprocessed]] = {}
         self.counters: dict[str, int] = {}
         self.last_session_clean = True
-        self._venue_ids: dict[str, str] = {}
+        self.venue_ids: dict[str, str] = {}
         world.find_by_venue_id = self.client_order_id
         world.order_exists = self.order_exists
         world.find_position = self.position
@@ -62,12 +61,12 @@ class Books:
         fill opened again during the fold comes back at once, it needs its protection (X13)."""
         self._reader = reader
         if reader is not None:
-            for position_id in self._missed:
+            for position_id in self.missed:
                 position = self.refold_position(position_id)
                 if position is not None and position.is_open:
                     self._count_open(position.strategy, position.instrument, 1)
                 self._passivate_position(position_id, self.turn)
-            self._missed.clear()
+            self.missed.clear()
             self.refolded.clear()
 
     # ------------------------------------------------------------------------------------- fold
@@ -76,13 +75,13 @@ class Books:
         """What is applied from here on belongs to this turn, and what it ends goes into `ended`."""
         self.turn, self.ended = turn, ended
 
-    def fold(self, recorded: Recorded) -> None:
+    def fold(self, event: ev.Event, seq: int, turn: int, at_us: int) -> None:
         """One event of the journal at a start: applied, and forgotten again where it ended."""
-        self.world.now_us = recorded.at_us
-        self.apply(recorded.event, recorded.seq, recorded.at_us)
+        self.world.now_us = at_us
+        self.apply(event, seq, at_us)
         if self.ended:
             for stream in self.ended:
-                self.passivate(stream, recorded.turn)
+                self.passivate(stream, turn)
             self.ended.clear()
 
     def apply(self, event: ev.Event, seq: int, at_us: int) -> None:
@@ -133,7 +132,7 @@ class Books:
         if order is not None and order.state in TERMINAL:
             self.ended[event.stream] = None
         if event.venue_order_id is not None:
-            self._venue_ids[event.venue_order_id] = event.client_order_id
+            self.venue_ids[event.venue_order_id] = event.client_order_id
 
     def _to_position(self, event: Any, position_id: str | None) -> None:
         if position_id is not None:
@@ -165,7 +164,7 @@ class Books:
                 self._count_open(position.strategy, position.instrument, 1 if is_open else -1)
             self.markets.changed(position.instrument)
         elif self._reader is None:
-            self._missed[event.position_id] = None  # it had ended, and something came late
+            self.missed[event.position_id] = None  # it had ended, and something came late
 
     def _count_open(self, strategy: str | None, instrument: str, change: int) -> None:
         if strategy is not None:
@@ -224,7 +223,7 @@ class Books:
         if order is not None and order.state in TERMINAL and order.turn <= durable_turn:
             del self.world.orders[client_order_id]
             if order.venue_order_id is not None:
-                self._venue_ids.pop(order.venue_order_id, None)
+                self.venue_ids.pop(order.venue_order_id, None)
 
     def _passivate_position(self, position_id: str, durable_turn: int) -> None:
         """Forget an ended position that no order may change any more."""
@@ -295,14 +294,14 @@ class Books:
 
     def client_order_id(self, venue_order_id: str) -> str | None:
         """Our id for a venue's id, from memory or from the identity index."""
-        found = self._venue_ids.get(venue_order_id)
+        found = self.venue_ids.get(venue_order_id)
         if found is None and self.reader is not None:
             found = self.reader.client_order_id(venue_order_id)
         return found
 
     def learn_identity(self, venue_order_id: str, client_order_id: str) -> None:
         """Remember an identity whose event is on its way to the journal."""
-        self._venue_ids[venue_order_id] = client_order_id
+        self.venue_ids[venue_order_id] = client_order_id
 
 
 _APPLY: dict[type, Callable[..., None]] = {

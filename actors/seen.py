@@ -16,17 +16,17 @@ _MASK = (1 << _BITS) - 1
 class SeenNames:
     """A set of names that may say yes in error, and never no in error."""
 
-    __slots__ = ("_bits",)
+    __slots__ = ("bits",)
 
     def __init__(self) -> None:
-        self._bits = bytearray(1 << (_BITS - 3))
+        self.bits = bytearray(1 << (_BITS - 3))
 
     def add(self, name: str) -> None:
         """Remember a name for good."""
         place = crc32(name.encode()) & _MASK
-        self._bits[place >> 3] |= 1 << (place & 7)
+        self.bits[place >> 3] |= 1 << (place & 7)
 
     def __contains__(self, name: str) -> bool:
         """False: it was certainly never added."""
         place = crc32(name.encode()) & _MASK
-        return bool(self._bits[place >> 3] & (1 << (place & 7)))
+        return bool(self.bits[place >> 3] & (1 << (place & 7)))

@@ -24,6 +24,7 @@ from actors.runtime import collector, control_socket
 from actors.runtime.supervision import ChildDied, Intensity, Supervisor
 from actors.service_control import ControlHandler
 from actors.shutdown import Shutdown
+from actors.upkeep import Upkeep
 from actors.venues.realtime import InProcessVenue
 from actors.venues.socket_client import SocketVenue
 from fsm.market import MarketData
@@ -46,6 +47,8 @@ class ServiceOptions:
     turn_slow_s: float = 5.0
     gap_us: int = 5 * SECOND_US
     intensity: Intensity = field(factory=Intensity)
+    snapshot_events: int = 0
+    """Events after which a snapshot of the fold is made; 0: none is."""
     still_ours: Callable[[], bool] = lambda: True
     """Whether the database's lock is still this process's."""
     on_status: Callable[[Engine, str], None] = lambda engine, note: None
@@ -260,6 +263,8 @@ class Service:
             self._supervisor.start(nursery, "venue", self._run_venue, must_run=True)
             self._supervisor.start(nursery, "feed", self._run_feed)
             self._supervisor.start(nursery, "control", self._run_control, must_run=True)
+            upkeep = Upkeep(engine, self.options.snapshot_events)
+            self._supervisor.start(nursery, "upkeep", upkeep.run, must_run=True)
             await self._turns()
             nursery.cancel_scope.cancel()
         self._journal.close()

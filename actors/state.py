@@ -15,12 +15,11 @@ from typing import Any
 from attrs import field, frozen
 
 from actors.registry import Books
-from fsm.events import Recorded
 from fsm.money import ZERO, plain
 from fsm.order import OrderState
 from fsm.pnl import Holding, unrealized
 from fsm.timestamps import SECOND_US, iso_utc
-from storage.journal import Head, JournalReader
+from storage.journal import Head
 
 Document = dict[str, Any]
 
@@ -39,14 +38,6 @@ class Live:
     ignored: int = 0
     duplicates: int = 0
     restarts: int = 0
-
-
-def folded(reader: JournalReader, books: Books) -> Head:
-    """Fold the whole journal into empty books; returns the head that was reached."""
-    last: Recorded | None = None
-    for last in reader.verified():
-        books.fold(last)
-    return reader.head() if last else Head(0, bytes(32))
 
 
 def state_document(

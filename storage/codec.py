@@ -6,6 +6,7 @@ equal events have equal bytes and the hash chain is reproducible.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -13,8 +14,9 @@ import msgspec
 from fsm.events import EVENT_TYPES, Event
 
 _encoder = msgspec.json.Encoder(decimal_format="string")
-_decoders: dict[str, msgspec.json.Decoder[Any]] = {
-    name: msgspec.json.Decoder(cls) for name, cls in EVENT_TYPES.items()
+#: Event type -> what decodes its payload.
+DECODERS: dict[str, Callable[[bytes | str], Any]] = {
+    name: msgspec.json.Decoder(cls).decode for name, cls in EVENT_TYPES.items()
 }
 
 encode = _encoder.encode
@@ -26,8 +28,8 @@ class UnknownEventType(ValueError):
 
 def decode(type_name: str, payload: bytes | str) -> Event:
     """The event of a journal row. Raises UnknownEventType, or msgspec's error on damage."""
-    decoder = _decoders.get(type_name)
-    if decoder is None:
+    decode_payload = DECODERS.get(type_name)
+    if decode_payload is None:
         raise UnknownEventType(f"event type {type_name!r} is not known to this version of holdfast")
-    event: Event = decoder.decode(payload)
+    event: Event = decode_payload(payload)
     return event

@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 from attrs import frozen
 
-from fsm.events import Recorded
-from storage.codec import decode
+from fsm.events import Event, Recorded
+from storage.codec import DECODERS, decode
 from storage.schema import ForeignDatabase, check_version, version_of
 
 GENESIS = bytes(32)
@@ -155,6 +155,43 @@ class JournalReader:
                 raise JournalDamaged(f"journal: seq {seq} cannot be read: {problem}") from problem
             yield Recorded(seq, turn, at_us, name, event)
             previous, expected = stored, expected + 1
+
+    def check_chain(self, start: Head, last_seq: int) -> None:
+        """Look at the chain alone, from the row behind `start` to `last_seq`.
+
+        Raises JournalDamaged at the first break, as `verified` does.
+        """
+        previous, expected = start.hash, start.seq + 1
+        rows = self.conn.execute(
+            "SELECT seq, turn, at_us, CAST(stream AS BLOB), CAST(type AS BLOB), "
+            "CAST(payload AS BLOB), hash FROM journal WHERE seq BETWEEN ? AND ? ORDER BY seq",
+            (expected, last_seq),
+        )
+        for seq, turn, at_us, stream, kind, payload, stored in rows:
+            if seq != expected:
+                break
+            if chain(previous, seq, turn, at_us, _text(stream), _text(kind), payload) != stored:
+                raise JournalDamaged(f"journal: the hash chain breaks at seq {seq}")
+            previous, expected = stored, expected + 1
+        if expected <= last_seq:
+            raise JournalDamaged(f"journal: seq {expected} is missing")
+
+    def unchecked(self, after: int, last_seq: int) -> Iterator[tuple[int, int, int, Event]]:
+        """(seq, turn, at_us, event) without a look at the chain: somebody else looks at it.
+
+        Raises JournalDamaged for a row that cannot be read.
+        """
+        rows = self.conn.execute(
+            "SELECT seq, turn, at_us, type, CAST(payload AS BLOB) FROM journal "
+            "WHERE seq > ? AND seq <= ? ORDER BY seq",
+            (after, last_seq),
+        )
+        for seq, turn, at_us, kind, payload in rows:
+            try:
+                event = DECODERS[kind](payload)
+            except (KeyError, ValueError, msgspec.MsgspecError) as problem:
+                raise JournalDamaged(f"journal: seq {seq} cannot be read: {problem}") from problem
+            yield seq, turn, at_us, event
 
     def client_order_id(self, venue_order_id: str) -> str | None:
         """Whose order the venue means, from the identity index."""

@@ -58,7 +58,7 @@ class AccountView:
 
 
 @define(slots=True)
-class _Reserve:
+class Reserve:
     """What one live order holds back: its rest at the price by which funds are reserved."""
 
     asset: str
@@ -71,7 +71,7 @@ class _Reserve:
 
 
 @define(slots=True)
-class _Exposure:
+class Exposure:
     """What one open position has in the market, quote units."""
 
     notional: Decimal
@@ -92,13 +92,13 @@ class Ledger:
     session_realized: Decimal = ZERO
     session_fees: Decimal = ZERO
     wac: dict[str, tuple[Decimal, Decimal]] = field(factory=dict)
-    _reserves: dict[str, _Reserve] = field(factory=dict)
-    _exposures: dict[str, _Exposure] = field(factory=dict)
-    _leverages: dict[str, Decimal] = field(factory=dict)
-    _nets: dict[str, Holding] = field(factory=dict)
-    _reserved: dict[str, Decimal] = field(factory=dict)
-    _margin: Decimal = ZERO
-    _notional: Decimal = ZERO
+    reserves: dict[str, Reserve] = field(factory=dict)
+    exposures: dict[str, Exposure] = field(factory=dict)
+    leverages: dict[str, Decimal] = field(factory=dict)
+    nets: dict[str, Holding] = field(factory=dict)
+    reserved: dict[str, Decimal] = field(factory=dict)
+    margin: Decimal = ZERO
+    notional: Decimal = ZERO
 
     def apply(self, event: ev.Event, seq: int) -> None:
         """Fold one event in."""
@@ -111,19 +111,19 @@ class Ledger:
 
     def balance(self, asset: str) -> Balance:
         """One asset's total and reserved; zero for an asset never seen."""
-        reserved = self._reserved.get(asset)
+        reserved = self.reserved.get(asset)
         held = ZERO if reserved is None else DIVISION.plus(reserved)
         return Balance(self.totals.get(asset, ZERO), held)
 
     @property
     def margin_used(self) -> Decimal:
         """Initial margin of the open perpetual positions, quote units."""
-        return DIVISION.plus(self._margin)
+        return DIVISION.plus(self.margin)
 
     @property
     def open_notional(self) -> Decimal:
         """Open quantity at basis, over all positions that a strategy opened, quote units."""
-        return DIVISION.plus(self._notional)
+        return DIVISION.plus(self.notional)
 
     @property
     def capital(self) -> Decimal:
@@ -132,11 +132,11 @@ class Ledger:
 
     def net(self, instrument: str) -> Holding:
         """What a margin venue sees of an instrument: all positions netted, at average cost."""
-        return self._nets.get(instrument, Holding())
+        return self.nets.get(instrument, Holding())
 
     def view(self) -> AccountView:
         """The account as published."""
-        assets = sorted(self.totals.keys() | self._reserved.keys())
+        assets = sorted(self.totals.keys() | self.reserved.keys())
         return AccountView(
             capital=self.capital,
             capital_source="seed"
@@ -180,29 +180,29 @@ class Ledger:
         if instrument.is_margined:
             if event.role is OrderRole.EXIT or event.reduce_only or price is None:
                 return
-            reserve = _Reserve(instrument.quote, divide(price, event.leverage), event.qty)
+            reserve = Reserve(instrument.quote, divide(price, event.leverage), event.qty)
         elif event.side is Side.BUY:
-            reserve = _Reserve(instrument.quote, price or ZERO, event.qty)
+            reserve = Reserve(instrument.quote, price or ZERO, event.qty)
         else:
-            reserve = _Reserve(instrument.base, ONE, event.qty)
+            reserve = Reserve(instrument.base, ONE, event.qty)
         self._release(event.client_order_id)
-        self._reserves[event.client_order_id] = reserve
+        self.reserves[event.client_order_id] = reserve
         self._hold(reserve.asset, reserve.amount)
 
     def _hold(self, asset: str, delta: Decimal) -> None:
-        held = _EXACT.add(self._reserved.get(asset, ZERO), delta)
+        held = _EXACT.add(self.reserved.get(asset, ZERO), delta)
         if held == 0:
-            self._reserved.pop(asset, None)
+            self.reserved.pop(asset, None)
         else:
-            self._reserved[asset] = held
+            self.reserved[asset] = held
 
     def _release(self, client_order_id: str) -> None:
-        reserve = self._reserves.pop(client_order_id, None)
+        reserve = self.reserves.pop(client_order_id, None)
         if reserve is not None:
             self._hold(reserve.asset, _EXACT.minus(reserve.amount))
 
     def _move_rest(self, client_order_id: str, delta: Decimal) -> None:
-        reserve = self._reserves.get(client_order_id)
+        reserve = self.reserves.get(client_order_id)
         if reserve is not None:
             before = reserve.amount
             reserve.rest += delta
@@ -247,7 +247,7 @@ class Ledger:
         average cost: the wallet follows it, while each position keeps its own basis and PnL. Both
         sums agree whenever nothing is open."""
         step = apply_fill(self.net(instrument.name), signed, price)
-        self._nets[instrument.name] = step.holding
+        self.nets[instrument.name] = step.holding
         self._move(instrument.quote, step.realized)
 
     def _average_cost(self, event: ev.OrderFilled, signed: Decimal) -> None:
@@ -282,7 +282,7 @@ class Ledger:
         self.wac[instrument.base] = (after, left if left > 0 else average)
 
     def _opened(self, event: ev.PositionOpened) -> None:
-        self._leverages[event.position_id] = event.leverage
+        self.leverages[event.position_id] = event.leverage
 
     def _position(self, event: ev.PositionChanged) -> None:
         instrument = self.instruments.get(event.instrument)
@@ -305,21 +305,21 @@ class Ledger:
             return
         notional = _EXACT.multiply(_EXACT.abs(event.qty), event.basis_price)
         # A position that was over and is open again has lost its leverage: 1 asks for the most.
-        leverage = self._leverages.get(event.position_id, ONE)
+        leverage = self.leverages.get(event.position_id, ONE)
         margin = divide(notional, leverage) if margined else ZERO
-        self._exposures[event.position_id] = _Exposure(notional, margin)
-        self._notional = _EXACT.add(self._notional, notional)
-        self._margin = _EXACT.add(self._margin, margin)
+        self.exposures[event.position_id] = Exposure(notional, margin)
+        self.notional = _EXACT.add(self.notional, notional)
+        self.margin = _EXACT.add(self.margin, margin)
 
     def _unexpose(self, position_id: str) -> None:
-        exposure = self._exposures.pop(position_id, None)
+        exposure = self.exposures.pop(position_id, None)
         if exposure is not None:
-            self._notional = _EXACT.subtract(self._notional, exposure.notional)
-            self._margin = _EXACT.subtract(self._margin, exposure.margin)
+            self.notional = _EXACT.subtract(self.notional, exposure.notional)
+            self.margin = _EXACT.subtract(self.margin, exposure.margin)
 
     def _forget(self, position_id: str) -> None:
         self._unexpose(position_id)
-        self._leverages.pop(position_id, None)
+        self.leverages.pop(position_id, None)
 
     def _position_moved(self, event: ev.PositionMoved) -> None:
         if event.state in ENDED:
@@ -330,19 +330,19 @@ class Ledger:
     def recomputed(self) -> dict[str, Decimal]:
         """The running totals summed anew from what they stand for; `verify` and tests compare."""
         sums: dict[str, Decimal] = {}
-        for reserve in self._reserves.values():
+        for reserve in self.reserves.values():
             key = f"reserved {reserve.asset}"
             sums[key] = _EXACT.add(sums.get(key, ZERO), reserve.amount)
         for name in ("margin", "notional"):
             sums[name] = ZERO
-            for exposure in self._exposures.values():
+            for exposure in self.exposures.values():
                 sums[name] = _EXACT.add(sums[name], getattr(exposure, name))
         return {key: value for key, value in sums.items() if value}
 
     def running(self) -> dict[str, Decimal]:
         """The running totals as they are kept, named as in `recomputed`."""
-        sums = {f"reserved {asset}": held for asset, held in self._reserved.items()}
-        sums |= {"margin": self._margin, "notional": self._notional}
+        sums = {f"reserved {asset}": held for asset, held in self.reserved.items()}
+        sums |= {"margin": self.margin, "notional": self.notional}
         return {key: value for key, value in sums.items() if value}
 
 

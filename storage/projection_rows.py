@@ -14,7 +14,6 @@ import msgspec
 
 from fsm import events as ev
 from fsm.events import Recorded
-from fsm.money import plain
 from fsm.order import OrderState, OrderTrigger
 from fsm.position import PositionState
 from fsm.timestamps import iso_utc

@@ -187,8 +187,7 @@ class Batch:
         for table, rows in self._changed.items():
             by_shape: dict[tuple[str, ...], list[list[Any]]] = {}
             for key, row in rows.items():
-                values = [*map(_cell, row.values()), key]
-                by_shape.setdefault(tuple(row), []).append(values)
+                by_shape.setdefault(tuple(row), []).append([*map(_cell, row.values()), key])
             for shape, values in by_shape.items():
                 self._update_rows(table, shape, values)
 

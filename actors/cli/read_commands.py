@@ -149,15 +149,16 @@ def state_of(database: Path, *, everything: bool) -> dict[str, Any]:
     if live is not None:
         return live
     from actors.cli.database import reading_tables
+    from actors.fold import folded
     from actors.registry import Books
     from actors.runtime.ids import IdSource
-    from actors.state import folded, state_document
+    from actors.state import state_document
     from actors.world import Rules, World
     from storage.journal import JournalReader
 
     with reading_tables(database) as conn:
         books = Books(World(rules=Rules(), ids=IdSource("")), None)
-        head = folded(JournalReader(conn), books)
+        head = folded(JournalReader(conn), books, database).head
         return state_document(books, conn, head, everything=everything)
 
 

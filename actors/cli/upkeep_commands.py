@@ -6,6 +6,8 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from actors.cli.options import (
     CHECK_FAILED,
     DONE,
@@ -38,7 +40,7 @@ def verify(*, json: Json = False, place: Place = HERE) -> int:
 
     path = place.database()
     open_database(path).close()
-    report = check(path)
+    report = _with_snapshot(check(path), path)
     code = DONE if report.ok else REFUSED if _damaged(report, path) else CHECK_FAILED
     if json:
         output.print_json(
@@ -61,6 +63,26 @@ def verify(*, json: Json = False, place: Place = HERE) -> int:
     for problem in report.problems:
         print(f"  problem  {problem}")
     return code
+
+
+def _with_snapshot(report: VerifyReport, path: Path) -> VerifyReport:
+    """The snapshot for the next start is checked too, where the journal itself holds."""
+    from actors.fold import snapshot_difference
+    from actors.snapshot import snapshot_seq
+    from storage.journal import JournalReader
+
+    if not report.ok or not snapshot_seq(path):
+        return report
+    reader = JournalReader.open(path)
+    try:
+        problem = snapshot_difference(reader, path)
+    finally:
+        reader.close()
+    return evolve(
+        report,
+        checks={**report.checks, "snapshot": snapshot_seq(path)},
+        problems=(*report.problems, *([problem] if problem else [])),
+    )
 
 
 def _damaged(report: VerifyReport, path: Path) -> bool:

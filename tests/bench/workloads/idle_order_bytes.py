@@ -10,9 +10,9 @@ import gc
 import tracemalloc
 from pathlib import Path
 
+from actors.fold import folded
 from actors.registry import Books
 from actors.runtime.ids import IdSource
-from actors.state import folded
 from actors.world import Rules, World
 from storage.journal import JournalReader
 from tests.bench.driving import limit_quote, place_all, simulated

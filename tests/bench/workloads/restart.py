@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 from actors import messages as msg
+from actors.fold import folded
 from actors.registry import Books
 from actors.runtime.ids import IdSource
-from actors.state import folded
 from actors.world import Rules, World
 from storage.journal import JournalReader
 from tests.bench.driving import limit_quote, market_order, place_all, simulated
@@ -23,7 +23,7 @@ def run(folder: Path, size: int) -> Figures:
     reader = JournalReader.open(database)
     books = Books(World(rules=Rules(), ids=IdSource("")), None)
     started = time.perf_counter()
-    head = folded(reader, books)
+    head = folded(reader, books).head
     took_s = time.perf_counter() - started
     reader.close()
     assert head.seq >= size, f"{head.seq} events, wanted {size}"

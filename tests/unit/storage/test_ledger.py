@@ -70,7 +70,7 @@ def test_reserved_funds_follow_the_order_from_intent_to_end() -> None:
     assert D(7) == ledger.balance("XRP").reserved
 
 
-def test_an_overfill_never_reserves_less_than_nothing() -> None:
+def test_an_overfill_neverreserves_less_than_nothing() -> None:
     story = Story.begun()
     story.intend("A", Side.BUY, "10", price="1")
     ledger = folded(story)
@@ -124,7 +124,7 @@ def test_what_a_position_leaves_behind_is_nothing() -> None:
     story.entries_dead("p/G")
     ledger = folded(story)
     assert (0, 0, 0, {}) == (
-        len(ledger._leverages), len(ledger._exposures), len(ledger._reserves), ledger.running(),
+        len(ledger.leverages), len(ledger.exposures), len(ledger.reserves), ledger.running(),
     )  # fmt: skip
 
 

@@ -1,0 +1,96 @@
+"""From a database to folded books: from its snapshot where it has one, else from the first event.
+
+The hash chain is checked on the way. Where much is to be checked, another process does it at the
+same time; the history before a snapshot is left to whoever can wait for it (`unchecked`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import frozen
+from loguru import logger
+
+from actors.registry import Books
+from actors.runtime.ids import IdSource
+from actors.snapshot import SnapshotUnusable, captured, read_snapshot, restored, snapshot_path
+from actors.world import Rules, World
+from storage.chain_check import ChainCheck
+from storage.journal import GENESIS, Head, JournalReader
+
+#: Fewer events than this are checked in less time than a process needs to start.
+AT_ONCE_MAX = 100_000
+_NOTHING = Head(0, GENESIS)
+
+
+@frozen(slots=True)
+class Folded:
+    """The head that was reached, and the row up to which nobody has checked the chain yet."""
+
+    head: Head
+    unchecked: Head
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether the whole chain was looked at."""
+        return self.unchecked.seq == 0
+
+
+def folded(reader: JournalReader, books: Books, database: Path | None = None) -> Folded:
+    """Fold the journal into empty books; with `database` its snapshot may be used.
+
+    Raises JournalDamaged where the chain breaks.
+    """
+    start = unchecked = _NOTHING
+    if database is not None:
+        try:
+            start, state = read_snapshot(database, reader)
+            restored(state, books, start.seq)
+            unchecked = start
+        except SnapshotUnusable as reason:
+            logger.debug("NO_SNAPSHOT {}: {}", database, reason)
+            start = _NOTHING
+    if 0 < unchecked.seq <= AT_ONCE_MAX:
+        reader.check_chain(_NOTHING, unchecked.seq)
+        unchecked = _NOTHING
+    head = reader.head()
+    if database is not None and head.seq - start.seq > AT_ONCE_MAX:
+        _fold_beside_a_check(reader, books, database, start, head)
+    else:
+        for recorded in reader.verified(start):
+            books.fold(recorded.event, recorded.seq, recorded.turn, recorded.at_us)
+    return Folded(reader.head(), unchecked)
+
+
+def snapshot_difference(reader: JournalReader, database: Path) -> str | None:
+    """What is wrong with the snapshot, found by folding up to its row from nothing; None: it is
+    the fold's, or there is none that a start would use. Raises JournalDamaged."""
+    try:
+        head, kept = read_snapshot(database, reader)
+    except SnapshotUnusable:
+        return None
+    books = Books(World(rules=Rules(), ids=IdSource("")), None)
+    for recorded in reader.verified():
+        books.fold(recorded.event, recorded.seq, recorded.turn, recorded.at_us)
+        if recorded.seq == head.seq:
+            break
+    if captured(books) == kept:
+        return None
+    return f"snapshot: differs from the fold at seq {head.seq}; delete {snapshot_path(database)}"
+
+
+def _fold_beside_a_check(
+    reader: JournalReader, books: Books, database: Path, start: Head, head: Head
+) -> None:
+    check = ChainCheck(database, start, head.seq)
+    try:
+        fold = books.fold
+        for seq, turn, at_us, event in reader.unchecked(start.seq, head.seq):
+            fold(event, seq, turn, at_us)
+    except Exception:
+        check.result()  # damage explains whatever the fold stumbled over
+        raise
+    except BaseException:
+        check.stop()
+        raise
+    check.result()
