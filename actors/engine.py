@@ -209,8 +209,9 @@ class Engine:
                 name: {"running": c.running, "restarts": c.restarts, "last_error": c.last_error}
                 for name, c in self.services.items()
             },
-            ignored=sum(ignored.values()),
-            duplicates=sum(n for reason, n in ignored.items() if reason.startswith("duplicate")),
+            ignored=self.system.facts.fetched_again + sum(ignored.values()),
+            duplicates=self.system.facts.fetched_again
+            + sum(n for reason, n in ignored.items() if reason.startswith("duplicate")),
             restarts=self.restarts,
         )
 

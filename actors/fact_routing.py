@@ -20,6 +20,8 @@ from fsm import facts
 from fsm.order import TERMINAL
 
 _WAITING_MAX = 1_000
+#: Keys of fills that were looked up: a minute of them at a thousand a second, 10 MB.
+_BOOKED_MAX = 60_000
 
 
 class FactRouter:
@@ -29,6 +31,9 @@ class FactRouter:
         self.books = books
         self.waiting: list[tuple[int, Any]] = []
         self._known: dict[str, None] = {}
+        self._booked: dict[str, None] = {}
+        self.fetched_again = 0
+        """Fills that a pass brought and that were booked: they were left out."""
         self._deadlines: dict[str, int] = {}
 
     def find(self, fact: Any) -> Order | Decision:
@@ -38,7 +43,7 @@ class FactRouter:
         if order is not None:
             return order
         venue_id = getattr(fact, "venue_order_id", None)
-        if self._is_booked(fact):
+        if isinstance(fact, facts.OrderFill) and self._is_known(fact):
             return Decision.ignore("duplicate: this trade is booked")
         if order_id is not None:
             order = self.books.order(order_id)
@@ -49,18 +54,38 @@ class FactRouter:
             order = self._by_state(fact) if isinstance(fact, facts.OrderFill) else None
         return self._keep(fact, order_id or venue_id) if order is None else order
 
-    def _is_booked(self, fact: Any) -> bool:
-        """Whether a fill of an order that has left memory is in the journal: each pass asks for
-        the last minute's fills again, and no order is folded back for one that is known."""
-        if not isinstance(fact, facts.OrderFill) or fact.client_order_id is None:
+    def is_booked(self, fill: facts.OrderFill) -> bool:
+        """Whether a fill that a pass fetched again is in the books as it is; such are counted."""
+        known = self._is_known(fill)
+        self.fetched_again += known
+        return known
+
+    def _is_known(self, fill: facts.OrderFill) -> bool:
+        """Each pass asks for the last minute's fills again: for one that is booked no order is
+        folded back."""
+        if fill.client_order_id is None or fill.trade_id is None or fill.instrument is None:
             return False
+        order = self.books.world.orders.get(fill.client_order_id)
+        if order is not None:
+            mark = (order.trades or {}).get(fill.trade_id)
+            return mark is not None and mark.status is fill.status
+        return self._is_in_journal(fill, fill.instrument, fill.client_order_id, fill.trade_id)
+
+    def _is_in_journal(
+        self, fill: facts.OrderFill, instrument: str, order_id: str, trade_id: str
+    ) -> bool:
         reader = self.books.reader
-        if reader is None or fact.trade_id is None or fact.instrument is None:
+        if reader is None:
             return False
-        venue = self.books.world.session.venue
-        return reader.has_dedup_key(
-            fill_key(venue, fact.instrument, fact.client_order_id, fact.trade_id, fact.status)
-        )
+        key = fill_key(self.books.world.session.venue, instrument, order_id, trade_id, fill.status)
+        if key in self._booked:
+            return True
+        if not reader.has_dedup_key(key):
+            return False
+        self._booked[key] = None
+        if len(self._booked) > _BOOKED_MAX:
+            del self._booked[next(iter(self._booked))]
+        return True
 
     def _by_state(self, fact: facts.OrderFill) -> Order | None:
         """The only live order on that instrument and side; two candidates are none (P04)."""

@@ -6,7 +6,7 @@ whatever the number of open positions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import Decimal
 
 from attrs import define, field
@@ -56,9 +56,12 @@ class Markets:
 
     def view(self, instrument: str) -> MarketView:
         """The instrument's view, made at its first use."""
-        return self.world.markets.setdefault(instrument, MarketView())
+        view = self.world.markets.get(instrument)
+        if view is None:
+            view = self.world.markets[instrument] = MarketView()
+        return view
 
-    def on_tick(self, tick: Tick) -> Iterable[msg.PriceCrossed]:
+    def on_tick(self, tick: Tick) -> Sequence[msg.PriceCrossed]:
         """Take a quote in; the positions whose level it crosses."""
         view = self.view(tick.instrument)
         if view.tick is not None and tick.event_us < view.tick.event_us:

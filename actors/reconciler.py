@@ -175,7 +175,7 @@ class Reconciler:
         self, query: Any, page: facts.FillsPage, run: Pass, world: World, decision: Decision
     ) -> None:
         """Book a page; the watermark moves in the transaction that books the last one."""
-        decision.tells += page.fills
+        decision.tells += [fill for fill in page.fills if not world.is_booked(fill)]
         last = page.fills[-1].venue_us if page.fills else query.since_us
         if not page.complete:
             limit = query.limit if last > query.since_us else query.limit * 2

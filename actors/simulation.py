@@ -68,16 +68,24 @@ class Simulation:
 
     def feed(self, data: MarketData) -> None:
         """One row of market data at its own time: first the venue sees it, then the engine."""
-        if data.event_us > self.clock.now_us():
-            moment = self._next_moment()
-            if moment is not None and moment <= data.event_us:
-                self.run_until(data.event_us)
+        clock, dispatcher, event_us = self.clock, self.engine.dispatcher, data.event_us
+        if event_us > clock.now_us():
+            if self._is_due(self.engine.timers.next_due_us(), event_us) or self._is_due(
+                self.venue.next_due_us(), event_us
+            ):
+                self.run_until(event_us)
             else:
-                self.clock.move_to(data.event_us)
-        now_us = self.clock.now_us()
+                clock.move_to(event_us)
+        now_us = clock.now_us()
         self.venue.market(data, now_us)
-        due = self.venue.next_due_us()
-        if due is not None and due <= now_us:
+        if self._is_due(self.venue.next_due_us(), now_us):
             self._venue_speaks(now_us)
-        self.engine.inbox.market.offer(data)
-        self.settle()
+        if dispatcher.has_work():
+            self.engine.inbox.market.offer(data)
+            self.settle()
+        elif dispatcher.take_market(data):
+            self.settle()
+
+    @staticmethod
+    def _is_due(due_us: int | None, now_us: int) -> bool:
+        return due_us is not None and due_us <= now_us

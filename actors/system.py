@@ -9,9 +9,10 @@ again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from attrs import frozen
 from loguru import logger
 
 from actors import messages as msg
@@ -53,6 +54,17 @@ _ASKED_AGAIN = (msg.PriceCrossed, msg.FoundOpen, msg.Disappeared)
 row in the journal (L9)."""
 
 
+@frozen(slots=True)
+class MarketFollows:
+    """What follows from a quote: positions that it concerns, a strategy's decision, and how many
+    of the strategies were asked already."""
+
+    tick: Tick
+    crossed: Sequence[msg.PriceCrossed]
+    decision: Decision | None = None
+    hosts_asked: int = 0
+
+
 class System:
     """All entities and the rules of who hears what."""
 
@@ -62,6 +74,7 @@ class System:
         self.books, self.world, self.inbox = books, books.world, inbox
         self.releasing = release
         self.facts = FactRouter(books)
+        self.world.is_booked = self.facts.is_booked
         self.quarantine: dict[str, list[object]] = {}
         self.ignored: dict[str, int] = {}
         self.before_decide: Callable[[str, object], None] | None = None  # fault point
@@ -107,25 +120,43 @@ class System:
             self.books.refolded.clear()
 
     def _step(self, message: object, turn: Turn) -> None:
-        kind = type(message)
-        if kind is Tick:
-            self._tick(message, turn)  # type: ignore[arg-type]
-        elif kind is MarketTrade:
-            self._trade(message)  # type: ignore[arg-type]
-        elif kind is msg.Ask:
-            self._ask(message, turn)  # type: ignore[arg-type]
-        else:
-            route = _ROUTES.get(kind)
-            if route is None:
-                self.count("dead_letters")
-                logger.error("DEAD_LETTER type={}", kind.__name__)
-                return
-            route(self, message, turn)
+        route = _ROUTES.get(type(message))
+        if route is None:
+            self.count("dead_letters")
+            logger.error("DEAD_LETTER type={}", type(message).__name__)
+            return
+        route(self, message, turn)
 
-    def _tick(self, tick: Tick, turn: Turn) -> None:
-        for crossed in self.books.markets.on_tick(tick):
+    # ------------------------------------------------------------------------------- market data
+
+    def look(self, data: object, now_us: int) -> MarketFollows | None:
+        """See `Core.look`. Exits come first: a strategy sees the world after them."""
+        self.world.now_us = now_us
+        if type(data) is not Tick:
+            assert isinstance(data, MarketTrade)
+            self._trade(data)
+            return None
+        crossed = self.books.markets.on_tick(data)
+        if crossed:
+            return MarketFollows(data, crossed)
+        for asked, host in enumerate(self._hosts.get(data.instrument, ()), start=1):
+            decision = host.on_tick(data, self.world)
+            if decision is not None:
+                return MarketFollows(data, (), decision, asked)
+        return None
+
+    def _market(self, data: object, turn: Turn) -> None:
+        follows = self.look(data, turn.at_us)
+        if follows is not None:
+            self._follow(follows, turn)
+
+    def _follow(self, follows: MarketFollows, turn: Turn) -> None:
+        tick = follows.tick
+        for crossed in follows.crossed:
             self._to_position(crossed, turn)
-        for host in self._hosts.get(tick.instrument, ()):
+        if follows.decision is not None:
+            self._apply(self.books.door, tick, follows.decision, turn)
+        for host in self._hosts.get(tick.instrument, ())[follows.hosts_asked :]:
             decision = host.on_tick(tick, self.world)
             if decision is not None:
                 self._apply(host, tick, decision, turn)
@@ -435,6 +466,10 @@ _ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
     **dict.fromkeys((facts.BalanceReport, facts.PositionReport), System._report),
     **dict.fromkeys((msg.StartSession, msg.EndSession), System._session),
     facts.FundingPaid: System._funding,
+    Tick: System._market,
+    MarketTrade: System._market,
+    MarketFollows: System._follow,
+    msg.Ask: System._ask,
     msg.RaiseSignal: System._raise_signal,
     msg.SignalForDoor: System._to_door,
     msg.PlaceOrder: System._placing,

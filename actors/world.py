@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from actors.runtime.ids import IdSource
+from fsm.facts import OrderFill
 from fsm.instrument import Instrument
 from fsm.market import Tick
 from fsm.mode import ControlLevel, ModeState, Permission, permitted
@@ -103,6 +104,8 @@ class World:
     open_of_strategy: dict[tuple[str, str], int] = field(factory=dict)
     """(strategy, instrument) -> how many of its positions are open."""
     order_exists: Callable[[str], bool] = lambda client_order_id: False
+    is_booked: Callable[[OrderFill], bool] = lambda fill: False
+    """Whether a fill that a pass fetched again is in the books as it is; such are counted."""
     money_version: int = 0
     by_instrument: dict[str, dict[str, None]] = field(factory=dict)
 

@@ -50,6 +50,10 @@ class Core(Protocol):
     def handle(self, message: object, turn: Turn) -> None:
         """Route one message, record its events and effects in the turn."""
 
+    def look(self, data: object, now_us: int) -> object | None:
+        """Take market data in. None when nothing follows from it, as nearly always; else the
+        message with what follows, for `handle`."""
+
     def release(self, effect: Effect) -> None:
         """An effect's turn is durable: look again, and let it out."""
 
@@ -146,6 +150,20 @@ class Dispatcher:
         if self.on_turn is not None:
             self.on_turn(turn, took)
         return True
+
+    def take_market(self, data: object) -> bool:
+        """Market data while nothing else waits and no timer is due; True when a turn was needed.
+
+        Most of it crosses no level and makes no signal: then there is nothing to record, and no
+        turn either.
+        """
+        self.inbox.market.accepted += 1
+        follows = self.core.look(data, self.clock.now_us())
+        if follows is None:
+            self.statistics.messages += 1
+            return False
+        self.inbox.tell_local(follows)
+        return self.run_turn()
 
     def _hand_over(self, turn: Turn) -> None:
         outward: list[Effect] = []

@@ -211,6 +211,8 @@ class Exchange:
         if book is None:
             return
         book.quote(tick)
+        if not book.bids and not book.asks:
+            return
         for side in (Side.BUY, Side.SELL):
             while (order := book.best(side)) is not None:
                 price = order.limit_price

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -78,10 +79,10 @@ def stores_the_dedup_key_first(patch: Patch) -> None:
 def starts_with_empty_hands(patch: Patch) -> None:
     real = engine.folded
 
-    def naive(reader: Any, books: Any) -> Any:
-        head = real(reader, books)
+    def naive(reader: Any, books: Any, database: Path) -> Any:
+        found = real(reader, books, database)
         books.world.orders.clear()
-        return head
+        return found
 
     patch.setattr(engine, "folded", naive)
     patch.setattr(registry.Books, "refold_order", lambda self, client_order_id: None)
