@@ -41,8 +41,8 @@ def takes_every_fill_for_a_new_one(patch: Patch) -> None:
 def keeps_stops_in_memory_only(patch: Patch) -> None:
     real = registry.Books.fold
 
-    def naive(self: registry.Books, recorded: Any) -> None:
-        real(self, recorded)
+    def naive(self: registry.Books, *recorded: Any) -> None:
+        real(self, *recorded)
         for held in self.world.positions.values():
             held.stop = held.trail_stop = held.watermark = None
 
