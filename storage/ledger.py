@@ -180,7 +180,8 @@ class Ledger:
         if instrument.is_margined:
             if event.role is OrderRole.EXIT or event.reduce_only or price is None:
                 return
-            reserve = Reserve(instrument.quote, divide(price, event.leverage), event.qty)
+            a_unit = price if event.leverage == ONE else divide(price, event.leverage)
+            reserve = Reserve(instrument.quote, a_unit, event.qty)
         elif event.side is Side.BUY:
             reserve = Reserve(instrument.quote, price or ZERO, event.qty)
         else:

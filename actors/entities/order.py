@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from sys import intern
 from typing import Any
 
 from attrs import define, field, frozen
@@ -38,7 +39,7 @@ class TradeMark:
 
 @define(slots=True)
 class Order:
-    """An order's state: the fold of its stream. About 500 bytes while idle."""
+    """An order's state: the fold of its stream. With all indexes less than 1 KB while idle."""
 
     client_order_id: str
     role: OrderRole
@@ -409,21 +410,23 @@ class Order:
 
 
 def created(event: ev.OrderIntended, at_us: int) -> Order:
-    """The order that an intent brings into being."""
+    """The order that an intent brings into being. What many orders have in common is kept once:
+    an event out of the journal has strings of its own, and there may be a million orders."""
+    limit, reserve = event.limit_price, event.reserve_price
     return Order(
         client_order_id=event.client_order_id,
         role=event.role,
-        instrument=event.instrument,
+        instrument=intern(event.instrument),
         side=event.side,
         type=event.type,
         qty=event.qty,
-        limit_price=event.limit_price,
-        position_id=event.position_id,
-        session_id=event.session_id,
+        limit_price=limit,
+        position_id=event.position_id and intern(event.position_id),
+        session_id=intern(event.session_id),
         created_us=at_us,
         reduce_only=event.reduce_only,
-        strategy=event.strategy,
-        reserve_price=event.reserve_price,
+        strategy=event.strategy and intern(event.strategy),
+        reserve_price=limit if reserve == limit else reserve,
     )
 
 
