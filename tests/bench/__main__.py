@@ -1,8 +1,13 @@
-"""The command line of the measurements; `python -m tests.bench --help` says what there is."""
+"""The command line of the measurements; `python -m tests.bench --help` says what there is.
+
+Exit codes: 0 measured, and with `--quick` the gate holds; 1 the gate is missed or a workload failed
+its own checks; 2 wrong usage; 4 the reference engine is not installed.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,46 +15,101 @@ from pathlib import Path
 from loguru import logger
 from rich.console import Console
 
-from tests.bench.measuring import Measured, measure
-from tests.bench.profiling import profile_market_orders
+from tests.bench.gate import judge
+from tests.bench.measuring import Measured, Workload, WorkloadFailed, measure
+from tests.bench.profiling import profiled
 from tests.bench.reporting import as_json, as_table
 from tests.bench.workloads import WORKLOADS
 
-_REPEAT, _REPEAT_QUICK = 5, 3
-_WIDTH = 110  # where there is no terminal to ask
+_REPEAT = 5
+_WIDTH = 150  # where there is no terminal to ask
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the workloads, print their figures; figures to standard output, progress to error."""
     given = _parser().parse_args(arguments)
-    progress = Console(stderr=True)
     if given.profile:
-        print(profile_market_orders(quick=given.quick, folder=given.folder), end="")
+        print(profiled(WORKLOADS[given.profile], quick=given.quick, folder=given.folder), end="")
         return 0
-    repeat = given.repeat or (_REPEAT_QUICK if given.quick else _REPEAT)
+    if given.reference and importlib.util.find_spec("nautilus_trader") is None:
+        print(
+            "bench: the reference engine is not installed: run scripts/bench, which installs it,"
+            " or give --no-reference to measure ours alone",
+            file=sys.stderr,
+        )
+        return 4
     done: list[Measured] = []
-    for name in given.workload or WORKLOADS:
-        progress.print(f"measuring {name}, {repeat} times ...", highlight=False)
-        done.append(measure(WORKLOADS[name], quick=given.quick, repeat=repeat, folder=given.folder))
+    progress = Console(stderr=True)
+    for workload in _chosen(given):
+        progress.print(f"measuring {workload.name} ...", highlight=False)
+        try:
+            done.append(
+                measure(
+                    workload,
+                    quick=given.quick,
+                    repeat=given.repeat or (workload.repeat_quick if given.quick else _REPEAT),
+                    folder=given.folder,
+                    reference=given.reference,
+                )
+            )
+        except WorkloadFailed as failed:
+            print(f"bench: {failed}", file=sys.stderr)
+            return 1
+    verdict = judge(done) if given.quick else None
     if given.json:
-        print(as_json(done, quick=given.quick, repeat=repeat))
+        print(as_json(done, quick=given.quick, verdict=verdict))
     else:
         people = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
-        people.print(as_table(done, quick=given.quick, repeat=repeat))
+        people.print(as_table(done, quick=given.quick, details=given.details))
+    if verdict is not None:
+        print(f"bench: {verdict.text}", file=sys.stderr)
+        return 0 if verdict.passed else 1
     return 0
 
 
+def _chosen(given: argparse.Namespace) -> list[Workload]:
+    """What is named; else what `--growth`, `--quick` or a plain run stands for."""
+    if given.workload:
+        return [WORKLOADS[name] for name in given.workload]
+    if given.growth:
+        return [each for each in WORKLOADS.values() if each.name.startswith("growth_")]
+    return [
+        each
+        for each in WORKLOADS.values()
+        if each.by_default and (each.in_quick or not given.quick)
+    ]
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the size, fewer times")
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="the short ones, smaller; fails when durable orders fall below the gate",
+    )
+    parser.add_argument("--details", action="store_true", help="every figure in the table")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument("--repeat", type=_count, help="repetitions of each workload")
     parser.add_argument(
         "--workload", action="append", choices=list(WORKLOADS), help="only this one (repeatable)"
     )
+    parser.add_argument(
+        "--growth", action="store_true", help="only the growth with actors and with the journal"
+    )
     parser.add_argument("--folder", type=Path, help="where the databases go: a real disk")
     parser.add_argument(
-        "--profile", action="store_true", help="profile the loop thread of market_orders instead"
+        "--no-reference",
+        dest="reference",
+        action="store_false",
+        help="ours alone: no ratios, no gate",
+    )
+    parser.add_argument(
+        "--profile",
+        choices=list(WORKLOADS),
+        metavar="WORKLOAD",
+        help="instead: where a workload's threads spend their time",
     )
     return parser
 

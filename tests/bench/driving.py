@@ -37,12 +37,10 @@ from fsm.timestamps import SECOND_US
 from fsm.vocabulary import OrderRole, OrderType, Side, TradingMode
 from storage.writer import JournalFailed
 from tests.bench.measuring import Figures
+from tests.bench.sizes import ASK, BID, QTY, QUOTE_PRICE, START_US
 from tests.engines import BITCOIN
 
-START_US = 1_700_000_000 * SECOND_US
 PERPETUAL = BITCOIN
-BID, ASK = Decimal("60000.0"), Decimal("60000.5")
-QTY = Decimal("0.001")
 _WINDOW = 512  # orders on their way at once: enough to fill turns, few enough to stay realistic
 _NAP_S = 0.05
 _STALLED_S = 60.0
@@ -62,13 +60,13 @@ def quote_at(event_us: int, bid: Decimal = BID, ask: Decimal = ASK) -> Tick:
     )
 
 
-def market_order(number: int, **more: Any) -> msg.PlaceOrder:
+def market_order(number: int, side: Side = Side.BUY, **more: Any) -> msg.PlaceOrder:
     """An entry at the market, with a position of its own."""
     return msg.PlaceOrder(
         client_order_id=f"B{number:07d}",
         role=OrderRole.ENTRY,
         instrument=PERPETUAL.name,
-        side=Side.BUY,
+        side=side,
         qty=QTY,
         type=OrderType.MARKET,
         **more,
@@ -84,7 +82,7 @@ def limit_quote(number: int) -> msg.PlaceOrder:
         side=Side.BUY,
         qty=QTY,
         type=OrderType.LIMIT,
-        limit_price=Decimal(50000),
+        limit_price=QUOTE_PRICE,
         strategy="bench",
     )
 

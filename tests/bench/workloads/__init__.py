@@ -6,6 +6,7 @@ from tests.bench.measuring import Workload
 from tests.bench.workloads import (
     idle_order_bytes,
     market_orders,
+    market_orders_alternating,
     market_orders_simulated,
     quotes,
     raw_sqlite,
@@ -18,6 +19,7 @@ WORKLOADS: dict[str, Workload] = {
     workload.name: workload
     for workload in (
         market_orders.WORKLOAD,
+        market_orders_alternating.WORKLOAD,
         market_orders_simulated.WORKLOAD,
         quotes.WORKLOAD,
         raw_sqlite.WORKLOAD,
