@@ -22,7 +22,7 @@ from tests.bench.reporting import as_json, as_table
 from tests.bench.workloads import WORKLOADS
 
 _REPEAT = 5
-_WIDTH = 150  # where there is no terminal to ask
+_WIDTH = 170  # where there is no terminal to ask
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

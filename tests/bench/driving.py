@@ -11,7 +11,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from actors.simulation import Simulation
 from actors.strategies.base import Strategy
 from actors.venues.realtime import InProcessVenue
 from actors.venues.sim import SimSettings, SimVenue
+from actors.venues.sim.store import Store
 from actors.world import Rules
 from fsm.events import OrderFilled, OrderMoved
 from fsm.facts import VenueConnected
@@ -87,9 +88,9 @@ def limit_quote(number: int) -> msg.PlaceOrder:
     )
 
 
-def _venue() -> SimVenue:
+def _venue(store: Store | None = None) -> SimVenue:
     settings = SimSettings(maker_fee_bps=Decimal(1), taker_fee_bps=Decimal(5))
-    return SimVenue([PERPETUAL], {"USDT": Decimal(10**12)}, settings, random.Random(1))
+    return SimVenue([PERPETUAL], {"USDT": Decimal(10**12)}, settings, random.Random(1), truth=store)
 
 
 def _engine(
@@ -111,6 +112,11 @@ def _engine(
         clock,
         gateway,
     )
+
+
+def engine_on(folder: Path) -> Engine:
+    """An engine on the folder's database, opened and folded, not started."""
+    return _engine(folder, SimulatedClock(START_US), _venue())
 
 
 # -------------------------------------------------------------------------------- simulated time
@@ -150,6 +156,10 @@ class Durable:
     folder: Path
     rules: Rules | None = None
     wrap_gateway: Callable[[InProcessVenue], Any] = lambda venue: venue
+    prepare: Callable[[Engine], None] = lambda engine: None
+    """Called when the session is active, before the clock starts; the loop stands still."""
+    store: Store | None = None
+    """The venue's memory; default: everything."""
     engine: Engine = field(init=False)
     venue: InProcessVenue = field(init=False)
     ended: int = 0
@@ -160,7 +170,7 @@ class Durable:
 
     def __attrs_post_init__(self) -> None:
         clock = SystemClock()
-        self.venue = InProcessVenue(_venue(), clock.now_us)
+        self.venue = InProcessVenue(_venue(self.store), clock.now_us)
         self.engine = _engine(self.folder, clock, self.wrap_gateway(self.venue), rules=self.rules)
 
     @property
@@ -199,6 +209,7 @@ class Durable:
             self.venue.market(tick)
             engine.inbox.market_data(tick)
             await self._turns(lambda: None, lambda: self.quiet)
+            self.prepare(engine)
             self._reset_statistics()
             clock_of = _cpu_clock_of("journal-writer")
             started, cpu = time.perf_counter(), time.thread_time()
@@ -258,7 +269,7 @@ class Durable:
         }
 
 
-def top_up_with(rig: Durable, orders: Sequence[object]) -> Callable[[], None]:
+def top_up_with(rig: Durable, orders: Iterable[object]) -> Callable[[], None]:
     """A source of bursts: keeps so many orders on their way as one turn and its commit can use."""
     waiting, control = iter(orders), rig.engine.inbox.control
     placed = 0
