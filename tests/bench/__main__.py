@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 4
     done: list[Measured] = []
+    failed = False
     progress = Console(stderr=True)
     for workload in _chosen(given):
         progress.print(f"measuring {workload.name} ...", highlight=False)
@@ -52,9 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     reference=given.reference,
                 )
             )
-        except WorkloadFailed as failed:
-            print(f"bench: {failed}", file=sys.stderr)
-            return 1
+        except WorkloadFailed as failure:
+            print(f"bench: FAILED {failure}", file=sys.stderr)
+            failed = True
     verdict = judge(done) if given.quick else None
     if given.json:
         print(as_json(done, quick=given.quick, verdict=verdict))
@@ -63,8 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         people.print(as_table(done, quick=given.quick, details=given.details))
     if verdict is not None:
         print(f"bench: {verdict.text}", file=sys.stderr)
-        return 0 if verdict.passed else 1
-    return 0
+        failed |= not verdict.passed
+    return int(failed)
 
 
 def _chosen(given: argparse.Namespace) -> list[Workload]:

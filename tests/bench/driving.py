@@ -243,6 +243,7 @@ class Durable:
         while not done():
             top_up()
             if dispatcher.may_turn() and dispatcher.has_work() and dispatcher.run_turn():
+                deadline = time.monotonic() + _STALLED_S
                 await trio.lowlevel.checkpoint()
                 continue
             self._bell = trio.Event()

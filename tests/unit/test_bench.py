@@ -170,7 +170,7 @@ def test_a_repetition_that_fails_is_named_with_its_last_words(
     monkeypatch.setattr(measuring, "OURS", "tests.bench.no_such_module")
     assert main(["--quick", "--no-reference", "--workload", "restart"]) == 1
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith("bench: restart, size 10000 (tests.bench.no_such_module): ")
+    assert said.startswith("bench: FAILED restart, size 20000 (tests.bench.no_such_module): ")
     assert "No module named" in said
 
 
