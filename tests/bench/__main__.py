@@ -1,7 +1,8 @@
 """The command line of the measurements; `python -m tests.bench --help` says what there is.
 
 Exit codes: 0 measured, and with `--quick` the gate holds; 1 the gate is missed or a workload failed
-its own checks; 2 wrong usage; 4 the reference engine is not installed.
+its own checks; 2 wrong usage, or a run's document that cannot be read; 4 the reference engine, or
+what draws, is not installed.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from loguru import logger
 from rich.console import Console
 
 from tests.bench.gate import judge
 from tests.bench.measuring import Measured, Workload, WorkloadFailed, measure
+from tests.bench.plots import draw
 from tests.bench.profiling import profiled
 from tests.bench.reporting import as_json, as_table
 from tests.bench.workloads import WORKLOADS
@@ -31,13 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.profile:
         print(profiled(WORKLOADS[given.profile], quick=given.quick, folder=given.folder), end="")
         return 0
+    if given.read is not None:
+        return _drawn(given)
     if given.reference and importlib.util.find_spec("nautilus_trader") is None:
-        print(
-            "bench: the reference engine is not installed: run scripts/bench, which installs it,"
-            " or give --no-reference to measure ours alone",
-            file=sys.stderr,
+        return _wrong(
+            4,
+            "the reference engine is not installed: run scripts/bench, which installs it, or give"
+            " --no-reference to measure ours alone",
         )
-        return 4
     done: list[Measured] = []
     failed = False
     progress = Console(stderr=True)
@@ -57,8 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"bench: FAILED {failure}", file=sys.stderr)
             failed = True
     verdict = judge(done) if given.quick else None
+    document = as_json(done, quick=given.quick, verdict=verdict)
+    if given.plots is not None:
+        failed |= bool(_draw(document, given.plots))
     if given.json:
-        print(as_json(done, quick=given.quick, verdict=verdict))
+        print(document)
     else:
         people = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
         people.print(as_table(done, quick=given.quick, details=given.details))
@@ -66,6 +73,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"bench: {verdict.text}", file=sys.stderr)
         failed |= not verdict.passed
     return int(failed)
+
+
+def _drawn(given: argparse.Namespace) -> int:
+    """Draw from an earlier run's document."""
+    if given.plots is None:
+        return _wrong(2, "--from needs --plots FOLDER")
+    try:
+        text = given.read.read_text(encoding="utf-8")
+    except OSError as problem:
+        return _wrong(2, f"cannot read {given.read}: {problem.strerror}")
+    return _draw(text, given.plots)
+
+
+def _draw(text: str, folder: Path) -> int:
+    """Draw from a document; says what is wrong with it in one line."""
+    try:
+        document = msgspec.json.decode(text, type=dict)
+        for path in draw(document, folder):
+            print(f"drawn: {path}", file=sys.stderr)
+    except (ValueError, LookupError, TypeError) as problem:
+        return _wrong(2, f"cannot draw: {problem}")
+    except OSError as problem:
+        return _wrong(2, f"cannot write into {folder}: {problem.strerror}")
+    except ImportError:
+        return _wrong(4, "matplotlib is not installed: run scripts/bench, which installs it")
+    return 0
+
+
+def _wrong(code: int, text: str) -> int:
+    print(f"bench: {text}", file=sys.stderr)
+    return code
 
 
 def _chosen(given: argparse.Namespace) -> list[Workload]:
@@ -98,6 +136,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--growth", action="store_true", help="only the growth with actors and with the journal"
+    )
+    parser.add_argument(
+        "--plots", type=Path, metavar="FOLDER", help="draw the growth into a folder, as SVG"
+    )
+    parser.add_argument(
+        "--from",
+        dest="read",
+        type=Path,
+        metavar="FILE",
+        help="with --plots: draw from a run's JSON document, measure nothing",
     )
     parser.add_argument("--folder", type=Path, help="where the databases go: a real disk")
     parser.add_argument(

@@ -204,3 +204,47 @@ def test_ticks_of_a_replay_are_in_order_and_as_many_as_asked_for(tmp_path: Path)
     assert len(found.ticks) == 50
     for ticks in (made_up.ticks, found.ticks):
         assert ticks == sorted(ticks, key=lambda tick: tick.event_us)
+
+
+def _growth(**figures: float) -> str:
+    found = {
+        name: {"median": value, "low": value - 1, "high": value + 1}
+        for name, value in figures.items()
+    }
+    return json.dumps({"workloads": {"growth_actors": {"figures": found}}})
+
+
+def test_plots_are_drawn_from_a_document_and_come_out_the_same_again(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="what draws is not installed (scripts/bench does it)")
+    document = tmp_path / "run.json"
+    document.write_text(_growth(growth=1.1, event_us_1000=30.0, event_us_10000=33.0))
+    drawn: list[bytes] = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        assert main(["--plots", str(tmp_path / name), "--from", str(document)]) == 0
+        drawn.append((tmp_path / name / "growth-actors.svg").read_bytes())
+        assert not (tmp_path / name / "growth-journal.svg").exists()
+    assert drawn[0] == drawn[1]
+    assert b"live actors" in drawn[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{}", "nothing to draw"),
+        ("[1", "cannot draw"),
+        ('{"workloads": {"growth_actors": {}}}', "cannot draw"),
+        (None, "cannot read"),
+    ],
+)
+def test_a_document_that_cannot_be_drawn_gives_one_line(
+    text: str | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = tmp_path / "run.json"
+    if text is not None:
+        document.write_text(text)
+    pytest.importorskip("matplotlib", reason="what draws is not installed (scripts/bench does it)")
+    assert main(["--plots", str(tmp_path), "--from", str(document)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert said in error
