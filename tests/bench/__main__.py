@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         "--growth", action="store_true", help="only the growth with actors and with the journal"
     )
     parser.add_argument(
-        "--plots", type=Path, metavar="FOLDER", help="draw the growth into a folder, as SVG"
+        "--plots", type=_folder, metavar="FOLDER", help="draw the growth into a folder, as SVG"
     )
     parser.add_argument(
         "--from",
@@ -147,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="with --plots: draw from a run's JSON document, measure nothing",
     )
-    parser.add_argument("--folder", type=Path, help="where the databases go: a real disk")
+    parser.add_argument("--folder", type=_folder, help="where the databases go: a real disk")
     parser.add_argument(
         "--no-reference",
         dest="reference",
@@ -161,6 +161,12 @@ def _parser() -> argparse.ArgumentParser:
         help="instead: where a workload's threads spend their time",
     )
     return parser
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"no such folder: {text}")
+    return Path(text)
 
 
 def _count(text: str) -> int:

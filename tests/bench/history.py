@@ -8,7 +8,7 @@ engine's books. Nothing here knows what the events mean.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from fsm.vocabulary import OrderType
 from storage.inserts import insert
 from storage.journal import Head, chain, write_head
 from storage.writer import open_writing_connection
-from tests.bench.driving import limit_quote, market_order, place_all, quote_at, simulated
+from tests.bench.driving import market_order, place_all, quote_at, simulated
 from tests.bench.sizes import ASK, BID, QUOTE_PRICE, START_US
 
 _NAMES = ("client_order_id", "position_id", "venue_order_id", "trade_id")
@@ -107,23 +107,10 @@ def working_entry() -> Pattern:
     return _cut(live)
 
 
-def working_quote() -> Pattern:
-    """A quote that rests; copies share the inventory position, whose opening is not part of it."""
-
-    def live(engine: Engine, simulation: Simulation) -> None:
-        place_all(simulation, [limit_quote(1)])
-
-    return _cut(live, before=lambda simulation: place_all(simulation, [limit_quote(0)]))
-
-
-def _cut(
-    live: Callable[[Engine, Simulation], None],
-    before: Callable[[Simulation], None] = lambda simulation: None,
-) -> Pattern:
+def _cut(live: Callable[[Engine, Simulation], None]) -> Pattern:
     """Let an engine live it, and cut it out of the journal."""
     with tempfile.TemporaryDirectory(prefix="holdfast-pattern-") as folder:
         engine, simulation = simulated(Path(folder))
-        before(simulation)
         start = engine.writer.head.seq
         live(engine, simulation)
         conn = engine.writer.conn
@@ -134,13 +121,12 @@ def _cut(
         identities = conn.execute(
             "SELECT venue_order_id, client_order_id, seq FROM identities WHERE seq > ?", (start,)
         ).fetchall()
-        shared = {position.position_id for position in _shared(engine)}
         engine.close()
     names = {
         value: None
         for each in recorded
         for name in _NAMES
-        if (value := getattr(each.event, name, None)) is not None and value not in shared
+        if (value := getattr(each.event, name, None)) is not None
     }
     return Pattern(
         rows=tuple(
@@ -151,10 +137,6 @@ def _cut(
         keys=tuple((key, seq - start - 1) for key, seq in keys),
         identities=tuple((venue, order, seq - start - 1) for venue, order, seq in identities),
     )
-
-
-def _shared(engine: Engine) -> Iterator[Any]:
-    return (p for p in engine.world.positions.values() if p.position_id.startswith("inv/"))
 
 
 def write_history(

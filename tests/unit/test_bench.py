@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from tests.bench.__main__ import main
+from tests.bench.driving import engine_on, simulated
 from tests.bench.gate import LIMIT, judge
+from tests.bench.history import ended_life, open_position, working_entry, write_history
 from tests.bench.measuring import Figures, Measured, Workload, WorkloadFailed, measure, spread_of
 from tests.bench.recorded import recorded_ticks
 from tests.bench.reporting import as_json, held
 from tests.bench.targets import at_least, below
-from tests.bench.workloads import WORKLOADS
+from tests.bench.workloads import WORKLOADS, growth_actors, growth_journal
 
 
 @pytest.fixture(autouse=True)
-def _switch_interval() -> Iterator[None]:
-    """A durable workload shortens the switch interval, as the service does."""
-    before = sys.getswitchinterval()
+def _as_before() -> Iterator[None]:
+    """A workload shortens the switch interval and tunes the collector, as the service does."""
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
     yield
-    sys.setswitchinterval(before)
+    sys.setswitchinterval(interval)
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
 
 
 def _never(folder: Path, size: int) -> Figures:
@@ -76,14 +82,22 @@ def test_a_quick_workload_reports_its_figures_as_json(capsys: pytest.CaptureFixt
         ("raw_sqlite", 300, "orders_per_s"),
         ("restart", 1_000, "events_per_s"),
         ("replay", 500, "ticks_per_s_strategy"),
+        ("full_lives", 600, "lives_per_s"),
+        ("kill_switch", 100, "first_cancel_ms"),
+        ("memory", 4_000, "resident_mb_end"),
+        ("growth_actors", 10_000, "growth"),
+        ("growth_journal", 10_000, "growth"),
     ],
 )
 def test_a_workload_does_what_it_says_at_a_small_size(
-    name: str, size: int, figure: str, tmp_path: Path
+    name: str, size: int, figure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for module in (growth_actors, growth_journal):
+        monkeypatch.setattr(module, "_PAIRS", 100)
     figures = WORKLOADS[name].run(tmp_path, size)
     assert figures[figure] > 0
-    assert set(WORKLOADS[name].headline) <= set(figures)
+    if not name.startswith("growth_"):  # which measure as many steps as the size allows
+        assert set(WORKLOADS[name].headline) <= set(figures)
     assert set(WORKLOADS[name].compared) <= set(figures)
     assert set(WORKLOADS[name].same) <= set(figures)
     assert {target.figure for target in WORKLOADS[name].targets} <= set(figures)
@@ -248,3 +262,25 @@ def test_a_document_that_cannot_be_drawn_gives_one_line(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert said in error
+
+
+def test_a_copied_history_is_a_journal_that_an_engine_folds(tmp_path: Path) -> None:
+    engine, _ = simulated(tmp_path)
+    engine.close()
+    database = engine.settings.database
+    following = write_history(database, [ended_life(), open_position()], until_seq=500)
+    write_history(database, [open_position()], until_seq=520, first=following)
+    again = engine_on(tmp_path)  # checks the chain from its first row, and the head beside it
+    assert again.writer.head.seq >= 520
+    lives, more = following // 2, len(again.world.positions) - following // 2
+    assert more > 0
+    assert not again.world.orders, "what had ended is in memory"
+    assert again.world.ledger.realized_pnl == lives * Decimal("1.9995")
+    again.close()
+
+
+def test_a_copied_life_has_names_of_its_own() -> None:
+    pattern = working_entry()
+    one, two = pattern.events(1), pattern.events(2)
+    assert [type(event) for event in one] == [type(event) for event in two]
+    assert {event.stream for event in one}.isdisjoint(event.stream for event in two)
