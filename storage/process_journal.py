@@ -22,6 +22,8 @@ from storage.writer_link import FrameReader, Report, turn_frame
 
 _BUFFER_BYTES = 4 << 20
 _END_S = 60.0
+#: `-P`: a folder `storage` in the working directory is not ours.
+_RUN = ("-P", "-m", "storage.writer_process")
 
 
 class ProcessJournal:
@@ -52,8 +54,8 @@ class ProcessJournal:
         for end in (self._sock, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
         writer.let_go()
-        command = [sys.executable, "-P", "-m", "storage.writer_process", str(theirs.fileno())]
-        command += [str(writer.path), str(projection_batch_max), str(writer.head_interval_s)]
+        command = [sys.executable, *_RUN, str(theirs.fileno()), str(writer.path)]
+        command += [str(projection_batch_max), str(writer.head_interval_s)]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -9,7 +9,6 @@ Signals are the engine's business.
 from __future__ import annotations
 
 import gc
-import os
 import select
 import signal
 import socket
@@ -108,6 +107,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    sys.stderr.flush()
-    os._exit(code)  # nothing is left to tidy up, and whoever starts next waits for our end
+    sys.exit(main(sys.argv[1:]))

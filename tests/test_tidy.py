@@ -416,19 +416,23 @@ def test_no_file_names_an_index_or_a_developers_machine() -> None:
     assert not offences, "\n".join(["", *offences])
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-bench.lock"]
+"""Each pins what the one before it pins, and more."""
+
+
+@pytest.mark.parametrize("name", LOCKS)
 def test_lock_files_hold_pinned_names_and_hashes_only(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert not list(offending_lock(text))
     assert text.count("==") <= text.count("--hash=sha256:")
 
 
-def test_the_development_lock_pins_what_the_runtime_lock_pins() -> None:
+def test_each_lock_pins_what_the_one_before_it_pins() -> None:
     pins = [
         set(re.findall(r"^[a-z0-9-]+==[\w.]+", (ROOT / name).read_text(encoding="utf-8"), re.M))
-        for name in ("requirements.lock", "requirements-dev.lock")
+        for name in LOCKS
     ]
-    assert pins[0] <= pins[1]
+    assert pins[0] < pins[1] < pins[2]
 
 
 @pytest.mark.parametrize(

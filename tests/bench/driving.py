@@ -10,15 +10,14 @@ from __future__ import annotations
 import random
 import resource
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from actors import messages as msg
 from actors.engine import Engine, EngineSettings
@@ -29,6 +28,7 @@ from actors.simulation import Simulation
 from actors.strategies.base import Strategy
 from actors.venues.realtime import InProcessVenue
 from actors.venues.sim import SimSettings, SimVenue
+from actors.venues.sim.store import Store
 from actors.world import Rules
 from fsm.events import OrderFilled, OrderMoved
 from fsm.facts import VenueConnected
@@ -36,15 +36,13 @@ from fsm.market import Tick
 from fsm.order import OrderState
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import OrderRole, OrderType, Side, TradingMode
-from storage.writer import JournalFailed
+from storage.writer import JournalFailed, WriterStatistics
 from tests.bench.measuring import Figures
+from tests.bench.sizes import ASK, BID, QTY, QUOTE_PRICE, START_US
 from tests.engines import BITCOIN
 
-START_US = 1_700_000_000 * SECOND_US
 PERPETUAL = BITCOIN
-BID, ASK = Decimal("60000.0"), Decimal("60000.5")
-QTY = Decimal("0.001")
-_WINDOW = 2048  # orders on their way at once
+_WINDOW = 2_048  # orders on their way at once: the commits of several turns overlap with deciding
 _NAP_S = 0.05
 _STALLED_S = 60.0
 
@@ -63,13 +61,13 @@ def quote_at(event_us: int, bid: Decimal = BID, ask: Decimal = ASK) -> Tick:
     )
 
 
-def market_order(number: int, **more: Any) -> msg.PlaceOrder:
+def market_order(number: int, side: Side = Side.BUY, **more: Any) -> msg.PlaceOrder:
     """An entry at the market, with a position of its own."""
     return msg.PlaceOrder(
         client_order_id=f"B{number:07d}",
         role=OrderRole.ENTRY,
         instrument=PERPETUAL.name,
-        side=Side.BUY,
+        side=side,
         qty=QTY,
         type=OrderType.MARKET,
         **more,
@@ -85,14 +83,14 @@ def limit_quote(number: int) -> msg.PlaceOrder:
         side=Side.BUY,
         qty=QTY,
         type=OrderType.LIMIT,
-        limit_price=Decimal(50000),
+        limit_price=QUOTE_PRICE,
         strategy="bench",
     )
 
 
-def _venue() -> SimVenue:
+def _venue(store: Store | None = None) -> SimVenue:
     settings = SimSettings(maker_fee_bps=Decimal(1), taker_fee_bps=Decimal(5))
-    return SimVenue([PERPETUAL], {"USDT": Decimal(10**12)}, settings, random.Random(1))
+    return SimVenue([PERPETUAL], {"USDT": Decimal(10**12)}, settings, random.Random(1), truth=store)
 
 
 def _engine(
@@ -114,6 +112,11 @@ def _engine(
         clock,
         gateway,
     )
+
+
+def engine_on(folder: Path) -> Engine:
+    """An engine on the folder's database, opened and folded, not started."""
+    return _engine(folder, SimulatedClock(START_US), _venue())
 
 
 # -------------------------------------------------------------------------------- simulated time
@@ -153,6 +156,10 @@ class Durable:
     folder: Path
     rules: Rules | None = None
     wrap_gateway: Callable[[InProcessVenue], Any] = lambda venue: venue
+    prepare: Callable[[Engine], None] = lambda engine: None
+    """Called when the session is active, before the clock starts; the loop stands still."""
+    store: Store | None = None
+    """The venue's memory; default: everything."""
     engine: Engine = field(init=False)
     venue: InProcessVenue = field(init=False)
     ended: int = 0
@@ -160,10 +167,11 @@ class Durable:
     loop_cpu_s: float = 0.0
     writer_cpu_s: float = 0.0
     _bell: trio.Event = field(init=False)
+    _before: WriterStatistics = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         clock = SystemClock()
-        self.venue = InProcessVenue(_venue(), clock.now_us)
+        self.venue = InProcessVenue(_venue(self.store), clock.now_us)
         self.engine = _engine(self.folder, clock, self.wrap_gateway(self.venue), rules=self.rules)
 
     @property
@@ -202,8 +210,10 @@ class Durable:
             self.venue.market(tick)
             engine.inbox.market_data(tick)
             await self._turns(lambda: None, lambda: self.quiet)
+            self.prepare(engine)
             self._reset_statistics()
             started, cpu = time.perf_counter(), time.thread_time()
+            children_s = _children_cpu_s()
             for task in tasks:
                 nursery.start_soon(task)
             await self._turns(top_up, done)
@@ -212,8 +222,7 @@ class Durable:
         journal.close()
         engine.writer.project_all()
         took_s = time.perf_counter() - started
-        children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        self.writer_cpu_s = children.ru_utime + children.ru_stime
+        self.writer_cpu_s = _children_cpu_s() - children_s
         return took_s
 
     def _count_ended(self, turn: Turn, took_s: float) -> None:
@@ -225,9 +234,8 @@ class Durable:
         )
 
     def _reset_statistics(self) -> None:
-        statistics = self.engine.writer.statistics
-        statistics.commits = statistics.turns = statistics.events = 0
-        statistics.busy_s = 0.0
+        """The writer's counters go on counting: what they were is taken off afterwards."""
+        self._before = evolve(self.engine.writer.statistics)
 
     async def _turns(self, top_up: Callable[[], None], done: Callable[[], bool]) -> None:
         """As `Service._turns`, with the source in front."""
@@ -235,6 +243,7 @@ class Durable:
         while not done():
             top_up()
             if dispatcher.may_turn() and dispatcher.has_work() and dispatcher.run_turn():
+                deadline = time.monotonic() + _STALLED_S
                 await trio.lowlevel.checkpoint()
                 continue
             self._bell = trio.Event()
@@ -247,21 +256,22 @@ class Durable:
 
     def figures(self, orders: int, took_s: float) -> Figures:
         """What every durable workload reports."""
-        written = self.engine.writer.statistics
+        written, before = self.engine.writer.statistics, self._before
+        events, commits = written.events - before.events, written.commits - before.commits
         return {
             "orders_per_s": orders / took_s,
-            "events_per_s": written.events / took_s,
-            "events_per_order": written.events / orders,
-            "commits": float(written.commits),
-            "events_per_commit": written.events / max(1, written.commits),
+            "events_per_s": events / took_s,
+            "events_per_order": events / orders,
+            "commits": float(commits),
+            "events_per_commit": events / max(1, commits),
             "loop_cpu_s": self.loop_cpu_s,
             "writer_cpu_s": self.writer_cpu_s,
-            "writer_commit_s": written.busy_s,
+            "writer_commit_s": written.busy_s - before.busy_s,
             "seconds": took_s,
         }
 
 
-def top_up_with(rig: Durable, orders: Sequence[object]) -> Callable[[], None]:
+def top_up_with(rig: Durable, orders: Iterable[object]) -> Callable[[], None]:
     """A source of bursts: keeps so many orders on their way as one turn and its commit can use."""
     waiting, control = iter(orders), rig.engine.inbox.control
     placed = 0
@@ -278,7 +288,7 @@ def top_up_with(rig: Durable, orders: Sequence[object]) -> Callable[[], None]:
     return top_up
 
 
-def _cpu_clock_of(thread_name: str) -> int:
-    thread = next(t for t in threading.enumerate() if t.name == thread_name)
-    assert thread.ident is not None
-    return time.pthread_getcpuclockid(thread.ident)
+def _children_cpu_s() -> float:
+    """Processor time of the processes that have ended: the writer's, its start included."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from tests.bench.measuring import Workload
 from tests.bench.workloads import (
+    full_lives,
+    growth_actors,
+    growth_journal,
     idle_order_bytes,
+    kill_switch,
     market_orders,
+    market_orders_alternating,
     market_orders_simulated,
+    memory,
     quotes,
     raw_sqlite,
     replay,
@@ -18,12 +24,19 @@ WORKLOADS: dict[str, Workload] = {
     workload.name: workload
     for workload in (
         market_orders.WORKLOAD,
+        market_orders_alternating.WORKLOAD,
         market_orders_simulated.WORKLOAD,
         quotes.WORKLOAD,
+        full_lives.WORKLOAD,
         raw_sqlite.WORKLOAD,
         replay.WORKLOAD,
+        tick_to_order.WORKLOAD,
+        kill_switch.WORKLOAD,
         restart.WORKLOAD,
         idle_order_bytes.WORKLOAD,
-        tick_to_order.WORKLOAD,
+        memory.WORKLOAD,
+        memory.MILLION,
+        growth_actors.WORKLOAD,
+        growth_journal.WORKLOAD,
     )
 }

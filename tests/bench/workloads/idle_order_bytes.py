@@ -17,6 +17,7 @@ from actors.world import Rules, World
 from storage.journal import JournalReader
 from tests.bench.driving import limit_quote, place_all, simulated
 from tests.bench.measuring import Figures, Workload
+from tests.bench.targets import below
 
 
 def run(folder: Path, size: int) -> Figures:
@@ -45,4 +46,5 @@ WORKLOAD = Workload(
     quick_size=1_000,
     headline=("bytes_per_order",),
     run=run,
+    targets=(below("bytes_per_order", 1_024),),
 )

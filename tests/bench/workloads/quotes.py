@@ -14,6 +14,7 @@ from actors import messages as msg
 from fsm.order import OrderState
 from tests.bench.driving import Durable, limit_quote, top_up_with
 from tests.bench.measuring import Figures, Workload
+from tests.bench.targets import at_least
 
 
 def run(folder: Path, size: int) -> Figures:
@@ -41,6 +42,7 @@ def run(folder: Path, size: int) -> Figures:
     ).fetchone()[0]
     assert canceled == size, f"{canceled} of {size} quotes were cancelled"
     figures = rig.figures(size, took_s)
+    figures["canceled"] = float(canceled)
     figures["quotes_per_s"] = figures.pop("orders_per_s")
     engine.close()
     return figures
@@ -50,7 +52,10 @@ WORKLOAD = Workload(
     name="quotes",
     about="limit quotes placed and cancelled, durable",
     size=10_000,
-    quick_size=1_000,
+    quick_size=5_000,
     headline=("quotes_per_s", "events_per_s"),
     run=run,
+    compared=("quotes_per_s",),
+    same=("canceled",),
+    targets=(at_least("quotes_per_s", 2),),
 )

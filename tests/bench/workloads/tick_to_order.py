@@ -19,8 +19,10 @@ from attrs import define, field
 from actors.venues.realtime import InProcessVenue
 from fsm.requests import Submit, VenueRequest
 from fsm.vocabulary import Side
-from tests.bench.driving import ASK, BID, Durable, market_order, quote_at, top_up_with
+from tests.bench.driving import Durable, market_order, quote_at, top_up_with
 from tests.bench.measuring import Figures, Workload
+from tests.bench.sizes import ASK, BID
+from tests.bench.targets import below
 
 _TICKS_PER_S = 1_000
 _TICKS_PER_CROSSING = 10
@@ -101,4 +103,5 @@ WORKLOAD = Workload(
     quick_size=30,
     headline=("p50_ms", "p99_ms", "max_ms"),
     run=run,
+    targets=(below("p50_ms", 3), below("p99_ms", 20)),
 )
