@@ -23,6 +23,9 @@ from storage.journal import JournalReader
 from storage.schema import PROJECTION_STATE, PROJECTIONS, create_projections, drop_projections
 
 _NAME = "projections"
+# Decimals in rows are canonical text in their columns: made when a row is written, because a row
+# may change many times in one batch.
+sqlite3.register_adapter(Decimal, plain)
 _DIFFERENCES_MAX = 20
 
 
@@ -129,6 +132,7 @@ class Batch:
         self.session_id = session_id
         self._new: dict[str, dict[object, Row]] = {name: {} for name in PROJECTIONS}
         self._changed: dict[str, dict[object, Row]] = {name: {} for name in PROJECTIONS}
+        self._counts: dict[tuple[str, str], int] = {}
 
     def add(self, recorded: Recorded) -> None:
         """Let the row function of the event's type say what changes."""
@@ -171,23 +175,27 @@ class Batch:
         held = Decimal(self.current(table, key, column) or 0)
         self.update(table, key, {column: held + delta})
 
-    def count(self, column: str, by: int = 1) -> None:
-        """Move a counter of the current session's row."""
+    def count(self, column: str) -> None:
+        """Add one to a counter of the current session's row."""
         if self.session_id is not None:
-            held = self.current("sessions", self.session_id, column) or 0
-            self.update("sessions", self.session_id, {column: held + by})
+            key = self.session_id, column
+            self._counts[key] = self._counts.get(key, 0) + 1
 
     def flush(self) -> None:
         """Write everything: INSERTs of many rows, one UPDATE a changed row."""
+        for (session_id, column), more in self._counts.items():
+            held = self.current("sessions", session_id, column) or 0
+            self.update("sessions", session_id, {column: held + more})
+        self._counts.clear()
         for table, rows in self._new.items():
             if rows:
                 columns = tuple(PROJECTIONS[table][0])
-                flat = [_cell(value) for row in rows.values() for value in row.values()]
+                flat = [value for row in rows.values() for value in row.values()]
                 insert(self.conn, f"{table} ({','.join(columns)})", len(columns), flat)
         for table, rows in self._changed.items():
             by_shape: dict[tuple[str, ...], list[list[Any]]] = {}
             for key, row in rows.items():
-                by_shape.setdefault(tuple(row), []).append([*map(_cell, row.values()), key])
+                by_shape.setdefault(tuple(row), []).append([*row.values(), key])
             for shape, values in by_shape.items():
                 self._update_rows(table, shape, values)
 
@@ -201,12 +209,6 @@ class Batch:
     def _missing(self, table: str, values: list[list[Any]]) -> object:
         sql = f"SELECT 1 FROM {table} WHERE {PROJECTIONS[table][1]} = ?"
         return next((v[-1] for v in values if not self.conn.execute(sql, v[-1:]).fetchone()), "?")
-
-
-def _cell(value: object) -> object:
-    """A value as its column holds it: decimals are canonical text, made when a row is written,
-    because a row may change many times in one batch."""
-    return plain(value) if type(value) is Decimal else value
 
 
 def to_json(value: object) -> str:
