@@ -42,6 +42,7 @@ MODE_MESSAGES = (
     msg.StopSession,
     msg.BooksMatch,
     msg.Divergence,
+    msg.WithdrawLeft,
 )
 ORDER_FACTS = (
     facts.OrderAccepted,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from actors.strategies.base import Signal
 from fsm.events import (
@@ -179,6 +179,31 @@ class SetControl:
     level: ControlLevel
     who: str
     why: str
+
+
+SWEEP_CHUNK = 64
+
+
+@frozen(slots=True)
+class Sweep:
+    """Take every entry and quote back, and close what is open if asked to: `SWEEP_CHUNK` a turn, so
+    that what is decided is durable and leaves chunk by chunk, however many there are (L9)."""
+
+    reason: str
+    names: tuple[str, ...]
+    """Orders to look at, from `start` on; None: it has not begun."""
+    start: int | None = None
+    owners: dict[str, None] = field(factory=dict)
+    """Positions whose entries were taken back."""
+    exits: tuple[ExitReason, str] | None = None
+    """Why positions are closed afterwards, and in whose words; None: they are not."""
+    tail: tuple[object, ...] = ()
+    """What is left to be told when no order is left."""
+
+
+@frozen(slots=True)
+class WithdrawLeft:
+    """Entries that are live although none may be: a sweep was cut off by the end of its process."""
 
 
 @frozen(slots=True)

@@ -11,6 +11,7 @@ from actors.effects import SetTimer
 from actors.entities.exits import WANTED_OUT
 from actors.registry import Books
 from actors.runtime.actor import Decision
+from actors.world import World
 from fsm import events as ev
 from fsm import mode as mode_machine
 from fsm import order as order_machine
@@ -128,3 +129,29 @@ def end_session(message: msg.EndSession, books: Books) -> Decision:
         )
     )
     return decision
+
+
+def account_snapshot(message: msg.SnapshotAccount, world: World) -> ev.AccountSnapshotTaken:
+    """The account as it stands, for the record."""
+    view = world.ledger.view()
+    return ev.AccountSnapshotTaken(
+        session_id=world.session.session_id,
+        reason=message.reason,
+        capital=view.capital,
+        capital_source=view.capital_source,
+        realized_pnl=view.realized_pnl,
+        fees_paid=view.fees_paid,
+        balances={a: b.total for a, b in view.balances.items()},
+        reserved={a: b.reserved for a, b in view.balances.items() if b.reserved},
+    )
+
+
+def gap_recorded(message: msg.FeedGapSeen) -> ev.FeedGapRecorded:
+    """A stretch without market data, for the record."""
+    return ev.FeedGapRecorded(
+        instrument=message.instrument,
+        from_us=message.from_us,
+        to_us=message.to_us,
+        reason=message.reason,
+        lost=message.lost,
+    )

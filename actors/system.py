@@ -9,16 +9,18 @@ again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve
 from loguru import logger
 
 from actors import messages as msg
 from actors.effects import Effect, Notify, Reply, SetTimer
+from actors.entities.mode import has_entries_left
 from actors.entities.placement import place
 from actors.fact_routing import FactRouter
+from actors.market_desk import MarketDesk, MarketFollows
 from actors.message_groups import (
     ANSWERS,
     COMMANDS,
@@ -34,8 +36,9 @@ from actors.release import Release
 from actors.runtime.actor import Decision, Refused
 from actors.runtime.dispatcher import Turn
 from actors.runtime.lanes import Inbox
-from actors.sessions import end_session, start_session
+from actors.sessions import account_snapshot, end_session, gap_recorded, start_session
 from actors.strategy_host import StrategyHost, raised
+from actors.sweeping import next_chunk
 from fsm import events as ev
 from fsm import facts
 from fsm.machine import IllegalTrigger
@@ -44,7 +47,8 @@ from fsm.mode import ModeState
 from storage.codec import encode
 from storage.writer import JournalFailed
 
-_STEPS_MAX = 20_000
+#: A message that leads to more steps leads to them for ever; a pass has a few for each order.
+_STEPS_MAX, _STEPS_AN_ORDER = 20_000, 10
 _RESTORES_MAX = 3
 _REDUCING = (msg.CancelOrder, msg.RequestExit, msg.PriceCrossed, msg.ExpiryDue)
 _HEARD_IN_QUARANTINE = (*_REDUCING, msg.SetControl, msg.Halt, msg.Degrade, msg.StopSession)
@@ -52,17 +56,6 @@ _HEARD_IN_QUARANTINE = (*_REDUCING, msg.SetControl, msg.Halt, msg.Degrade, msg.S
 _ASKED_AGAIN = (msg.PriceCrossed, msg.FoundOpen, msg.Disappeared)
 """Said again by the next quote or pass: not kept for an actor in quarantine, or each would be a
 row in the journal (L9)."""
-
-
-@frozen(slots=True)
-class MarketFollows:
-    """What follows from a quote: positions that it concerns, a strategy's decision, and how many
-    of the strategies were asked already."""
-
-    tick: Tick
-    crossed: Sequence[msg.PriceCrossed]
-    decision: Decision | None = None
-    hosts_asked: int = 0
 
 
 class System:
@@ -84,15 +77,8 @@ class System:
         self._kept: list[object] = []
         self._touched_in: dict[str, int] = {}
         self._durable_turn = 0
-        self._hosts: dict[str, list[StrategyHost]] = {}
-        for host in hosts:
-            self._hosts.setdefault(host.window.instrument.name, []).append(host)
+        self.desk = MarketDesk(books.markets, hosts)
         self._queue: deque[object] = deque()
-
-    @property
-    def hosts(self) -> list[StrategyHost]:
-        """All strategies."""
-        return [host for hosts in self._hosts.values() for host in hosts]
 
     # ------------------------------------------------------------------------------------- turns
 
@@ -103,12 +89,10 @@ class System:
             self.books.begin_turn(turn.number, turn.ended)
         queue = self._queue
         queue.append(message)
-        steps = 0
+        steps, steps_max = 0, _STEPS_MAX + _STEPS_AN_ORDER * len(self.world.orders)
         while queue:
             steps += 1
-            assert steps <= _STEPS_MAX, (
-                f"a message led to more than {_STEPS_MAX} steps: {message!r}"
-            )
+            assert steps <= steps_max, f"a message led to more than {steps_max} steps: {message!r}"
             try:
                 self._step(queue.popleft(), turn)
             except Refused as refusal:
@@ -130,20 +114,9 @@ class System:
     # ------------------------------------------------------------------------------- market data
 
     def look(self, data: object, now_us: int) -> MarketFollows | None:
-        """See `Core.look`. Exits come first: a strategy sees the world after them."""
+        """See `Core.look`."""
         self.world.now_us = now_us
-        if type(data) is not Tick:
-            assert isinstance(data, MarketTrade)
-            self._trade(data)
-            return None
-        crossed = self.books.markets.on_tick(data)
-        if crossed:
-            return MarketFollows(data, crossed)
-        for asked, host in enumerate(self._hosts.get(data.instrument, ()), start=1):
-            decision = host.on_tick(data, self.world)
-            if decision is not None:
-                return MarketFollows(data, (), decision, asked)
-        return None
+        return self.desk.look(data)
 
     def _market(self, data: object, turn: Turn) -> None:
         follows = self.look(data, turn.at_us)
@@ -151,20 +124,12 @@ class System:
             self._follow(follows, turn)
 
     def _follow(self, follows: MarketFollows, turn: Turn) -> None:
-        tick = follows.tick
         for crossed in follows.crossed:
             self._to_position(crossed, turn)
         if follows.decision is not None:
-            self._apply(self.books.door, tick, follows.decision, turn)
-        for host in self._hosts.get(tick.instrument, ())[follows.hosts_asked :]:
-            decision = host.on_tick(tick, self.world)
-            if decision is not None:
-                self._apply(host, tick, decision, turn)
-
-    def _trade(self, trade: MarketTrade) -> None:
-        self.books.markets.on_trade(trade)
-        for host in self._hosts.get(trade.instrument, ()):
-            host.on_trade(trade, self.world)
+            self._apply(self.books.door, follows.tick, follows.decision, turn)
+        for host, decision in self.desk.others(follows):
+            self._apply(host, follows.tick, decision, turn)
 
     # ----------------------------------------------------------------------------------- routing
 
@@ -207,6 +172,12 @@ class System:
     def _to_reconciler(self, message: Any, turn: Turn) -> None:
         self._decide(self.books.reconciler, message, turn)
 
+    def _pass_due(self, message: msg.PassDue, turn: Turn) -> None:
+        """A pass also looks whether something is live that must not be."""
+        if has_entries_left(self.world):
+            self._queue.append(msg.WithdrawLeft())
+        self._to_reconciler(message, turn)
+
     def _placing(self, message: Any, turn: Turn) -> None:
         self._apply(self.books.door, message, place(message, self.world), turn)
 
@@ -220,28 +191,24 @@ class System:
             self._deliver_unprocessed()
 
     def _snapshot(self, message: msg.SnapshotAccount, turn: Turn) -> None:
-        view = self.world.ledger.view()
-        event = ev.AccountSnapshotTaken(
-            session_id=self.world.session.session_id,
-            reason=message.reason,
-            capital=view.capital,
-            capital_source=view.capital_source,
-            realized_pnl=view.realized_pnl,
-            fees_paid=view.fees_paid,
-            balances={a: b.total for a, b in view.balances.items()},
-            reserved={a: b.reserved for a, b in view.balances.items() if b.reserved},
-        )
-        self._apply(self.books.door, message, Decision(events=[event]), turn)
+        decision = Decision(events=[account_snapshot(message, self.world)])
+        self._apply(self.books.door, message, decision, turn)
+
+    def _sweep(self, message: msg.Sweep, turn: Turn) -> None:
+        """A chunk a turn; where there are many, what led to it commits before the first one."""
+        if message.start is None and turn.events and len(message.names) > msg.SWEEP_CHUNK:
+            self.inbox.tell_local(evolve(message, start=0))
+            turn.is_over = True
+            return
+        chunk, rest = next_chunk(message, self.world)
+        self._queue.extend(chunk)
+        if rest is not None:
+            self.inbox.tell_local(rest)
+            turn.is_over = True
 
     def _gap(self, message: msg.FeedGapSeen, turn: Turn) -> None:
-        event = ev.FeedGapRecorded(
-            instrument=message.instrument,
-            from_us=message.from_us,
-            to_us=message.to_us,
-            reason=message.reason,
-            lost=message.lost,
-        )
-        self._apply(self.books.reconciler, message, Decision(events=[event]), turn)
+        decision = Decision(events=[gap_recorded(message)])
+        self._apply(self.books.reconciler, message, decision, turn)
 
     def _connection(self, message: Any, turn: Turn) -> None:
         """A lost stream changes no order; a new one means that something may have been missed."""
@@ -460,8 +427,9 @@ _ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
     **dict.fromkeys(ORDER_FACTS, System._fact),
     **dict.fromkeys(ANSWERS, System._to_reconciler),
     **dict.fromkeys(
-        (msg.PassDue, msg.LookUp, msg.QueryTimedOut, msg.PassEvidenceApplied), System._to_reconciler
+        (msg.LookUp, msg.QueryTimedOut, msg.PassEvidenceApplied), System._to_reconciler
     ),
+    msg.PassDue: System._pass_due,
     **dict.fromkeys((facts.VenueConnected, facts.VenueDisconnected), System._connection),
     **dict.fromkeys((facts.BalanceReport, facts.PositionReport), System._report),
     **dict.fromkeys((msg.StartSession, msg.EndSession), System._session),
@@ -476,6 +444,7 @@ _ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
     msg.RestoreActor: System._restore,
     msg.RetryUnresolved: System._retry_facts,
     msg.SnapshotAccount: System._snapshot,
+    msg.Sweep: System._sweep,
     msg.BooksPassDue: System._books_due,
     msg.FeedGapSeen: System._gap,
 }

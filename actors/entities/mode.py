@@ -13,15 +13,14 @@ from attrs import define, field, frozen
 from actors import messages as msg
 from actors.effects import Notify
 from actors.runtime.actor import Decision, Refused
+from actors.sweeping import is_unmarked_entry
 from actors.world import World
 from fsm import events as ev
 from fsm import mode as machine
 from fsm.mode import RUNNING, TABLE, ControlLevel, ModeState, ModeTrigger
-from fsm.order import OrderState
-from fsm.vocabulary import ExitReason, OrderRole
+from fsm.vocabulary import ExitReason
 
 S, T = ModeState, ModeTrigger
-_OPENING = (OrderRole.ENTRY, OrderRole.QUOTE)
 
 
 @frozen(slots=True)
@@ -126,17 +125,20 @@ class Mode:
         self._withdraw_entries(decision, world, "Degraded entry cancel")
         return decision
 
-    def _withdraw_entries(self, decision: Decision, world: World, reason: str) -> None:
+    def _withdraw_entries(
+        self,
+        decision: Decision,
+        world: World,
+        reason: str,
+        exits: tuple[ExitReason, str] | None = None,
+    ) -> None:
         """Every live entry and quote is marked CANCELLED_BY_ENGINE, then cancelled (N17)."""
-        owners: dict[str, None] = {}
-        for order in world.live_orders():
-            if order.role in _OPENING and order.state is not OrderState.HELD_FOR_REVIEW:
-                decision.tells.append(
-                    msg.CancelOrder(order.client_order_id, reason, by_engine=True)
-                )
-                if order.position_id is not None:
-                    owners[order.position_id] = None
-        decision.tells += [msg.EntriesCancelled(position_id, reason) for position_id in owners]
+        decision.tells.append(msg.Sweep(reason, tuple(world.orders), exits=exits))
+
+    def _on_withdraw_left(self, message: msg.WithdrawLeft, world: World) -> Decision:
+        decision = Decision()
+        self._withdraw_entries(decision, world, "No entries allowed, withdrawn")
+        return decision
 
     def _on_recover(self, message: msg.Recover, world: World) -> Decision:
         if message.source not in self.sources:
@@ -230,18 +232,12 @@ class Mode:
         )
         if message.level is ControlLevel.OFF:
             return decision
-        self._withdraw_entries(decision, world, f"Control {message.level} cancel")
-        if message.level in (ControlLevel.FLATTEN, ControlLevel.EMERGENCY):
-            reason = (
-                ExitReason.FLATTEN
-                if message.level is ControlLevel.FLATTEN
-                else ExitReason.EMERGENCY
-            )
-            decision.tells += [
-                msg.RequestExit(position.position_id, reason, f"{message.who}: {message.why}")
-                for position in world.positions.values()
-                if position.is_open
-            ]
+        exits = None
+        if message.level is ControlLevel.FLATTEN:
+            exits = ExitReason.FLATTEN, f"{message.who}: {message.why}"
+        elif message.level is ControlLevel.EMERGENCY:
+            exits = ExitReason.EMERGENCY, f"{message.who}: {message.why}"
+        self._withdraw_entries(decision, world, f"Control {message.level} cancel", exits)
         return decision
 
     def _on_stop(self, message: msg.StopSession, world: World) -> Decision:
@@ -250,6 +246,14 @@ class Mode:
         decision = Decision(events=[self._move(T.STOP, reason=message.reason)])
         self._withdraw_entries(decision, world, "Shutdown cancel")
         return decision
+
+
+def has_entries_left(world: World) -> bool:
+    """Whether entries are live where the operator, DEGRADED or HALTED allows none."""
+    blocked = world.mode in (S.DEGRADED, S.HALTED) or (
+        world.mode in RUNNING and world.control is not ControlLevel.OFF
+    )
+    return blocked and any(map(is_unmarked_entry, world.orders.values()))
 
 
 _DECIDE: dict[type, Any] = {
@@ -261,4 +265,5 @@ _DECIDE: dict[type, Any] = {
     msg.Resume: Mode._on_resume,
     msg.SetControl: Mode._on_control,
     msg.StopSession: Mode._on_stop,
+    msg.WithdrawLeft: Mode._on_withdraw_left,
 }

@@ -158,8 +158,7 @@ class Order:
         handler: Any = _HANDLERS.get(type(message))
         if handler is None:
             raise Refused(f"{self.address}: no handling for {type(message).__name__}")
-        decision: Decision = handler(self, message, world)
-        return decision
+        return handler(self, message, world)
 
     def next_state(self, trigger: OrderTrigger, guard: str | None = None) -> OrderState:
         """The state that follows by the table. Raises IllegalTrigger."""
@@ -188,8 +187,7 @@ class Order:
     def ended(self, decision: Decision, state: OrderState, filled: Decimal | None = None) -> None:
         """Tell the position once when the order leaves the live states; forget its timers."""
         if state in TERMINAL and self.is_live:
-            if self.state is not S.WORKING or self.cancel_refused:
-                # else its acknowledgement ended the wait for an answer
+            if self.state is not S.WORKING or self.cancel_refused:  # else the answer took it off
                 decision.effects.append(CancelTimer(f"submit/{self.client_order_id}"))
             if self.state not in _NO_CANCEL_ASKED or self.cancel_refused:
                 decision.effects.append(CancelTimer(f"cancel/{self.client_order_id}"))
@@ -410,8 +408,7 @@ class Order:
 
 
 def created(event: ev.OrderIntended, at_us: int) -> Order:
-    """The order that an intent brings into being. What many orders have in common is kept once:
-    an event out of the journal has strings of its own, and there may be a million orders."""
+    """The order of an intent. What many orders have in common is kept in memory once."""
     limit, reserve = event.limit_price, event.reserve_price
     return Order(
         client_order_id=event.client_order_id,

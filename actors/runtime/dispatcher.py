@@ -37,6 +37,8 @@ class Turn:
     streams: list[str] = field(factory=list)
     ended: dict[str, None] = field(factory=dict)
     """Streams of orders and positions that are over, or were folded back just to be looked at."""
+    is_over: bool = False
+    """No further message belongs into it: what follows has a commit of its own."""
 
     @property
     def next_seq(self) -> int:
@@ -129,7 +131,7 @@ class Dispatcher:
         # The time stands still within a turn, and its timers are armed when it is over: once none
         # is due, none will be.
         timers_due = True
-        while handled < self._messages_max:
+        while handled < self._messages_max and not turn.is_over:
             message: object | None = None
             if timers_due and not local:
                 message = self.timers.pop_due(now_us)
