@@ -64,7 +64,7 @@ def _draw(plot: Plot, workload: Mapping[str, Any], folder: Path) -> Path:
         axes.set_xscale("log")
         axes.set_ylim(bottom=0)
         axes.set_xlabel(plot.across)
-        axes.set_ylabel("microseconds an event")
+        axes.set_ylabel("processor us an event")
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
         path = folder / plot.file

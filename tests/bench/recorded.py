@@ -8,6 +8,7 @@ the engines' own start; prices and sizes are as they were.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -51,9 +52,9 @@ def recorded_ticks(count: int, beside: Path = _BESIDE) -> Recorded:
     return Recorded(ticks, len(once))
 
 
-def _quotes_of(path: Path) -> list[Tick]:
+def _quotes_of(path: Path) -> Iterator[Tick]:
     found = open_market_file(path, [BITCOIN])
-    return [data for data in found if isinstance(data, Tick) and data.bid and data.ask]
+    return (data for data in found if isinstance(data, Tick) and data.bid and data.ask)
 
 
 def _synthetic(count: int) -> list[Tick]:

@@ -1,7 +1,8 @@
 """The cost of an event on a journal of 10,000 to 1,000,000 events: it should not depend on them.
 
 The history is made of ended lives (entry, exit), so that nothing of it is in memory; the tables are
-caught up before the time starts. Market orders and quotes follow.
+caught up before the time starts. Market orders and quotes follow. Processor time, as in
+`growth_actors`; what a longer file costs the disk is in `wall_us`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tests.bench.driving import Durable, simulated
 from tests.bench.history import ended_life, write_history
 from tests.bench.measuring import Figures, Workload
 from tests.bench.targets import below
-from tests.bench.workloads.growth_actors import mixed
+from tests.bench.workloads.growth_actors import costs, mixed
 
 _EVENTS = (1_000, 10_000, 100_000, 1_000_000)
 _PAIRS = 5_000
@@ -28,22 +29,22 @@ def run(folder: Path, size: int) -> Figures:
     for length in steps:
         place = folder / str(length)
         place.mkdir()
-        figures[f"event_us_{length}"] = _event_us(place, length)
+        figures |= costs(length, _mixed_on(place, length))
         gc.unfreeze()
         gc.collect()
     figures["growth"] = figures[f"event_us_{steps[-1]}"] / figures[f"event_us_{steps[0]}"]
     return figures
 
 
-def _event_us(folder: Path, length: int) -> float:
+def _mixed_on(folder: Path, length: int) -> Figures:
     engine, _ = simulated(folder)
     engine.close()
     write_history(engine.settings.database, [ended_life()], until_seq=length)
     rig = Durable(folder, prepare=_caught_up)
-    took_us = 1e6 / mixed(rig, _PAIRS)["events_per_s"]
+    measured = mixed(rig, _PAIRS)
     assert rig.engine.writer.head.seq > length + 2 * _PAIRS
     rig.engine.close()
-    return took_us
+    return measured
 
 
 def _caught_up(engine: Engine) -> None:
@@ -54,7 +55,7 @@ def _caught_up(engine: Engine) -> None:
 
 WORKLOAD = Workload(
     name="growth_journal",
-    about="microseconds an event on a journal of so many events; growth = longest over shortest",
+    about="processor microseconds an event on a journal of so many; growth = longest over shortest",
     size=1_000_000,
     quick_size=10_000,
     headline=("growth", *(f"event_us_{length}" for length in _EVENTS)),
