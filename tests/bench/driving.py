@@ -123,18 +123,23 @@ def engine_on(folder: Path) -> Engine:
 
 
 def simulated(
-    folder: Path, strategies: Sequence[tuple[str, Strategy]] = ()
+    folder: Path,
+    strategies: Sequence[tuple[str, Strategy]] = (),
+    *,
+    venue: SimVenue | None = None,
+    start_us: int = START_US,
 ) -> tuple[Engine, Simulation]:
-    """A started, reconciled engine in simulated time with one quote seen."""
-    clock, venue = SimulatedClock(START_US), _venue()
+    """A started, reconciled engine in simulated time with one quote seen; with an earlier venue
+    it is a restart."""
+    clock, venue = SimulatedClock(start_us), venue or _venue()
     engine = _engine(folder, clock, venue, strategies)
     engine.journal_inline()
     collector.settle_in()
     engine.start()
     simulation = Simulation(engine, clock, venue)
-    engine.inbox.facts.offer(VenueConnected(venue_us=START_US))
+    engine.inbox.facts.offer(VenueConnected(venue_us=start_us))
     simulation.settle()
-    simulation.feed(quote_at(START_US))
+    simulation.feed(quote_at(start_us))
     return engine, simulation
 
 
