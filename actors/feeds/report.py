@@ -28,10 +28,14 @@ class FeedReport:
     reorder window, so that they were delivered after younger rows. `reordered` rows of different
     streams crossed each other by less than the window and were put in order: no damage.
     `clock_offset_us` is the exchange's clock minus the local one where the file shows both.
-    `problems` holds the first `PROBLEMS_MAX` of `problems_total` as (line number, message).
+    `problems` holds the first `PROBLEMS_MAX` of `problems_total` as (number, message); the numbers
+    are lines, or rows where `place` says so (parquet, JSON). `symbol_from` tells where the symbol
+    comes from when no column has it.
     """
 
     format: str
+    place: str = "line"
+    symbol_from: str | None = None
     rows: int = 0
     quotes: int = 0
     trades: int = 0

@@ -16,7 +16,6 @@ from actors.feeds.timestamps import timestamp_us
 from fsm.instrument import Instrument
 from fsm.market import MarketTrade, Tick
 from fsm.vocabulary import Side
-from tests.market_data import market_data
 from tests.unit.feeds.frames import BTC, write
 
 QUOTES = "timestamp,instrument,bid,ask,bid_size,ask_size"
@@ -223,14 +222,6 @@ def test_symbol_without_two_parts_is_refused_when_deriving(tmp_path: Path) -> No
         (b"\x00\xff\xfe\x80\n", "not recognised"),
         (b'{"a": 1}\n', "JSON"),
         (b"PK\x03\x04zip", "unpack"),
-        (b"PAR1....", "Parquet.*comes later"),
-        (b'{"error":[],"result":{"XBTUSDT":[]}}', "Kraken.*comes later"),
-        (b'{"start_sec":1,"end_sec":2,"strike_value":"3"}', "prediction.*comes later"),
-        (b"exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n", "Tardis.*later"),
-        (b"agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time\n", "Binance"),
-        (b"id,price,qty,quote_qty,time,is_buyer_maker\n", "Binance.*comes later"),
-        (b"update_id,best_bid_price,best_bid_qty,best_ask_price\n", "Binance.*comes later"),
-        (b"3456,61800.1,0.5,30900.0,1723161256000,True,True\n", "Binance.*comes later"),
         (gzip.compress(b"hello" * 100)[:12], "compressed file"),
     ],
 )
@@ -241,21 +232,6 @@ def test_unusable_file_is_refused_in_one_line(tmp_path: Path, content: bytes, sa
         open_market_file(path, [BTC])
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "binance_btcusdt-quotes.parquet",
-        "kraken_http_trades.json",
-        "tardis_bitmex_trades_XBTUSD.csv",
-        "polymarket_btc_5m_markets_sample.jsonl.gz",
-        "polymarket_btcusd_prices_sample.csv.gz",
-    ],
-)
-def test_recorded_files_of_later_formats_are_recognised(name: str) -> None:
-    with pytest.raises(MarketFileError, match="comes later"):
-        open_market_file(market_data(name), [BTC])
 
 
 def test_missing_file_and_directory_are_refused(tmp_path: Path) -> None:
@@ -276,7 +252,6 @@ def test_file_without_permission_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wanted", "says"),
     [
-        ("tardis", "comes later"),
         ("xml", "no format 'xml'"),
         ("trades", "no column price"),
         ("capture", "not a capture"),
