@@ -23,6 +23,7 @@ from actors.doctor import check_file_system
 from actors.earlier_sessions import REPLAY_HOLDER, TimeGoesBack, clock_floor_us, resume_point
 from actors.engine import Engine, EngineSettings
 from actors.feeds.files import MarketFile, MarketFileError, derive_instruments, open_market_file
+from actors.feeds.matching import unfed_position
 from actors.feeds.synthetic import SyntheticMarket
 from actors.lock import DatabaseLock
 from actors.replay import Replay
@@ -75,12 +76,14 @@ class Launch:
     config: Config
     database: Path
     data: Path | None = None
+    data_format: str | None = None
+    data_symbol: str | None = None
     speed: str = "1"
     strict: bool = False
     duration_s: float | None = None
     accept_divergence: bool = False
     on_status: Callable[[Engine, str], None] = lambda engine, note: None
-    on_progress: Callable[[Engine, int], None] = lambda engine, rows: None
+    on_progress: Callable[[Engine, int, int, int], None] = lambda engine, rows, done, total: None
     interrupted: bool = False
     _lock: DatabaseLock | None = field(default=None, init=False)
 
@@ -117,9 +120,17 @@ class Launch:
             if self.config.instruments:
                 specs: tuple[Instrument, ...] = instruments_of(self.config)
             else:
-                specs = tuple(tradable(spec) for spec in derive_instruments(self.data))
+                derived = derive_instruments(self.data, self.data_format, self.data_symbol)
+                specs = tuple(tradable(spec) for spec in derived)
             gap_us = round(self.config.feed.gap_s * SECOND_US)
-            return open_market_file(self.data, specs, strict=self.strict, gap_us=gap_us)
+            return open_market_file(
+                self.data,
+                specs,
+                format=self.data_format,
+                strict=self.strict,
+                gap_us=gap_us,
+                symbol=self.data_symbol,
+            )
         except MarketFileError as problem:
             raise LaunchError(str(problem), 4 if not self.data.is_file() else 2) from problem
 
@@ -202,6 +213,15 @@ class Launch:
     def _specs(self, source: MarketFile | None) -> tuple[Instrument, ...]:
         return source.instruments if source is not None else instruments_of(self.config)
 
+    def _fed(self, engine: Engine, source: MarketFile | None) -> Engine:
+        """The engine, when every open position gets data from the file. Raises LaunchError."""
+        held = {p.position_id: p.instrument for p in engine.world.positions.values() if p.is_open}
+        problem = None if source is None else unfed_position(source, held)
+        if problem is not None:
+            _close(engine)
+            raise LaunchError(problem, 3)
+        return engine
+
     def speed_factor(self) -> float:
         """How much faster than its own time a file is played; 0 when it is no number."""
         try:
@@ -224,7 +244,7 @@ class Launch:
             logger.info("REPLAY {}", note)
         clock = SimulatedClock(max(first.event_us, resume_us))
         venue = self.sim_venue(source.instruments)
-        engine = self.engine(source.instruments, clock, venue, simulated=True)
+        engine = self._fed(self.engine(source.instruments, clock, venue, simulated=True), source)
         replay = Replay(
             engine,
             clock,
@@ -234,7 +254,7 @@ class Launch:
             gap_us=round(self.config.feed.gap_s * SECOND_US),
             shutdown_deadline_us=round(self.config.engine.shutdown_deadline_s * SECOND_US),
             duration_us=None if self.duration_s is None else round(self.duration_s * SECOND_US),
-            on_progress=lambda count: self.on_progress(engine, count),
+            on_progress=lambda count: self.on_progress(engine, count, *source.progress()),
         )
         try:
             trio.run(_with_signals, replay)
@@ -278,7 +298,7 @@ class Launch:
             if local is not None
             else SocketVenue(Path(config.venue.socket))
         )
-        engine = self.engine(specs, clock, venue, simulated=False)
+        engine = self._fed(self.engine(specs, clock, venue, simulated=False), source)
         options = ServiceOptions(
             market=self._market(source, specs, engine, clock),
             duration_s=self.duration_s,
@@ -353,6 +373,7 @@ def _feed_report(source: MarketFile) -> dict[str, Any]:
     report = source.report
     return {
         "format": report.format,
+        "place": report.place,
         "rows": report.rows,
         "quotes": report.quotes,
         "trades": report.trades,

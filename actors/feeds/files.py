@@ -15,6 +15,7 @@ sorts by itself (parquet that lies in another order, JSON) says so and needs no 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from actors.feeds.decoding import SYMBOLS_MAX, Skipped, SkipReason, SymbolResolver
@@ -115,6 +116,10 @@ class MarketFile:
         """(done, all) of the pass that goes on, in bytes or rows; (0, 0) before the first."""
         return (0, 0) if self._source is None else self._source.progress()
 
+    def symbols(self) -> tuple[list[str], bool]:
+        """The symbols that the file writes, and whether these are all of them."""
+        return self._maker.symbols()
+
     def __iter__(self) -> Iterator[MarketData]:
         """Yield every quote and trade. Raises MarketFileError (strict: at the first problem)."""
         self.report = report = self._maker.report()
@@ -150,31 +155,31 @@ class MarketFile:
         window = ReorderBuffer()
         newest_us: dict[tuple[str, bool], int] = {}
         crossing = source.streams_cross
-        rows = source.rows()
         try:
-            for number, item in rows:
-                if isinstance(item, Skipped):
-                    self._skip(report, number, item)
-                    continue
-                report.rows += 1
-                is_tick = isinstance(item, Tick)
-                if is_tick:
-                    report.quotes += 1
-                else:
-                    report.trades += 1
-                if source.is_ordered:
-                    yield item
-                    continue
-                event_us = item.event_us
-                if crossing:
-                    stream = item.instrument, is_tick
-                    stream_us = newest_us.get(stream, 0)
-                    if event_us >= stream_us:
-                        newest_us[stream] = event_us
-                if event_us < window.newest_us:
-                    own = crossing and event_us >= stream_us
-                    self._crossed(report, number, event_us, window, within_own=own)
-                yield from window.push(item)
+            with closing(source.rows()) as rows:
+                for number, item in rows:
+                    if isinstance(item, Skipped):
+                        self._skip(report, number, item)
+                        continue
+                    report.rows += 1
+                    is_tick = isinstance(item, Tick)
+                    if is_tick:
+                        report.quotes += 1
+                    else:
+                        report.trades += 1
+                    if source.is_ordered:
+                        yield item
+                        continue
+                    event_us = item.event_us
+                    if crossing:
+                        stream = item.instrument, is_tick
+                        stream_us = newest_us.get(stream, 0)
+                        if event_us >= stream_us:
+                            newest_us[stream] = event_us
+                    if event_us < window.newest_us:
+                        own = crossing and event_us >= stream_us
+                        self._crossed(report, number, event_us, window, within_own=own)
+                    yield from window.push(item)
         except DamagedEndError as damage:
             report.truncated = True
             report.truncated_message = str(damage)

@@ -25,6 +25,7 @@ from actors.feeds.decoding import (
 )
 from actors.feeds.errors import MarketFileError
 from actors.feeds.lines import open_bytes
+from actors.feeds.row_sources import Rows
 from actors.feeds.timestamps import timestamp_us
 from actors.feeds.trades_csv import taker_side
 from fsm.market import MarketTrade
@@ -66,7 +67,7 @@ class KrakenSource:
         self._total = sum(len(rows) for rows in self._pairs.values())
         self._done = 0
 
-    def rows(self) -> Iterator[tuple[int, Decoded]]:
+    def rows(self) -> Rows:
         """See `RowSource`."""
         number, found = 0, []
         for pair, rows in self._pairs.items():
@@ -123,6 +124,10 @@ class KrakenSource:
     def sample(self) -> Iterator[Decoded]:
         """See `RowSource`."""
         return (item for _, item in self.rows())
+
+    def symbols(self) -> list[str] | None:
+        """See `RowSource`."""
+        return list(self._pairs)
 
     def clock_offset_us(self) -> int | None:
         """None: the answer shows Kraken's clock only."""

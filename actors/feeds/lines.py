@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -17,6 +17,10 @@ from actors.feeds.errors import MarketFileError
 GZIP_MAGIC = b"\x1f\x8b"
 #: A longer line is no row of any format (a book snapshot of 5,000 levels has 300 KB) (L9).
 LINE_BYTES_MAX = 1 << 20
+
+
+#: A generator, so that whoever stops early can close it, and with it the file.
+NumberedLines = Generator[tuple[int, bytes | None], None, None]
 
 
 class DamagedEndError(Exception):
@@ -69,8 +73,12 @@ class Lines:
             return self._bytes_total, self._bytes_total
         return raw.tell(), self._bytes_total
 
-    def __iter__(self) -> Iterator[tuple[int, bytes | None]]:
-        """See `read_lines`."""
+    def __iter__(self) -> NumberedLines:
+        """(line number from 1, line without its end) of every line that is not empty.
+
+        A line above `LINE_BYTES_MAX` comes as None. Raises DamagedEndError after the last readable
+        line of a gzip that is cut off or corrupt, and MarketFileError when the disk fails.
+        """
         number = 0
         with open_bytes(self.path) as stream:
             self._raw = getattr(stream, "fileobj", None) or stream
@@ -107,12 +115,3 @@ class Lines:
                     yield number, None
                 elif line := line.strip():
                     yield number, line
-
-
-def read_lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
-    """(line number from 1, line without its end) of every line that is not empty.
-
-    A line above `LINE_BYTES_MAX` comes as None. Raises DamagedEndError after the last readable
-    line of a gzip that is cut off or corrupt, and MarketFileError when the disk fails.
-    """
-    return iter(Lines(path))

@@ -27,7 +27,7 @@ from actors.feeds.decoding import (
 from actors.feeds.errors import MarketFileError
 from actors.feeds.parquet_columns import ParquetColumns
 from actors.feeds.parquet_slices import TIME, ParquetScan, Survey
-from actors.feeds.row_sources import HEAD_ROWS
+from actors.feeds.row_sources import HEAD_ROWS, Rows
 from actors.feeds.trades_csv import taker_side
 from fsm.market import MarketTrade, Tick
 from fsm.vocabulary import Side
@@ -35,8 +35,6 @@ from fsm.vocabulary import Side
 #: One instant of a polled source holds every instrument: repeats may lie that far apart.
 _RECENT_ROWS = 50_000
 _MAKERS = {"true": Side.SELL, "1": Side.SELL, "false": Side.BUY, "0": Side.BUY}
-
-Rows = Iterator[tuple[int, Decoded]]
 
 
 class ParquetSource:
@@ -87,6 +85,10 @@ class ParquetSource:
     def sample(self) -> Iterator[Decoded]:
         """See `RowSource`."""
         return (item for _, item in self._decode(self._scan.sample(HEAD_ROWS)))
+
+    def symbols(self) -> list[str] | None:
+        """See `RowSource`."""
+        return self._scan.symbols() if "symbol" in self._columns.names else [self._symbol]
 
     def clock_offset_us(self) -> int | None:
         """See `RowSource`."""

@@ -94,6 +94,15 @@ class ParquetScan:
         without = self._frame.filter(self._columns.time().is_null())
         yield from self._batches(without.select(pl.col(ROW), *self._columns.select()))
 
+    def symbols(self) -> list[str]:
+        """Every symbol, at most `SYMBOLS_MAX` of them."""
+        column = self._frame.select(self._columns.select()).select(pl.col(SYMBOL).drop_nulls())
+        try:
+            found = column.unique().head(SYMBOLS_MAX).sort(SYMBOL).collect(engine="streaming")
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise damaged(self._path, error) from None
+        return found[SYMBOL].cast(pl.String).to_list()
+
     def sample(self, each: int) -> pl.DataFrame:
         """The first `each` rows of every symbol, of at most `SYMBOLS_MAX / 20` symbols."""
         frame = self._frame.select(pl.col(ROW), *self._columns.select())

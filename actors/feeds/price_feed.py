@@ -8,7 +8,7 @@ counted as `superseded`. The rows name no symbol (`file_symbols.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 from actors.feeds.csv_rows import Columns
@@ -20,7 +20,7 @@ from actors.feeds.decoding import (
     SymbolResolver,
     number_from,
 )
-from actors.feeds.row_sources import LineSource
+from actors.feeds.row_sources import LineSource, Rows
 from actors.feeds.timestamps import timestamp_us
 from fsm.market import Tick
 
@@ -81,7 +81,7 @@ class PriceFeedDecoder:
 class PriceFeedSource(LineSource):
     """The same with one row a second: the one that was received last."""
 
-    def rows(self) -> Iterator[tuple[int, Decoded]]:
+    def rows(self) -> Rows:
         """See `RowSource`. A row waits for the next one, which may replace it."""
         held: tuple[int, Tick] | None = None
         for number, item in super().rows():

@@ -7,6 +7,7 @@ refuses gets one line that says what the file is and what to do with it.
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -123,11 +124,11 @@ def recognise(path: Path, wanted: str | None = None) -> Recognised:
 
 def _first_lines(path: Path) -> list[tuple[int, bytes]]:
     numbered: list[tuple[int, bytes]] = []
-    lines = iter(Lines(path))
     try:
-        for number, line in islice(lines, HEAD_ROWS):
-            if line is not None:
-                numbered.append((number, line))
+        with closing(iter(Lines(path))) as lines:
+            for number, line in islice(lines, HEAD_ROWS):
+                if line is not None:
+                    numbered.append((number, line))
     except DamagedEndError as damage:
         if not numbered:
             raise MarketFileError(f"{path}: {damage}") from None

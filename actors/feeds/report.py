@@ -49,6 +49,7 @@ class FeedReport:
     reordered: int = 0
     gaps: int = 0
     gap_list: list[FeedGap] = field(factory=list)
+    longest_gap: FeedGap | None = None
     first_us: int | None = None
     last_us: int | None = None
     clock_offset_us: int | None = None
@@ -75,6 +76,9 @@ class FeedReport:
     def add_gap(self, gap: FeedGap) -> None:
         """Count a gap and keep it while there is room."""
         self.gaps += 1
+        longest = self.longest_gap
+        if longest is None or gap.to_us - gap.from_us > longest.to_us - longest.from_us:
+            self.longest_gap = gap
         if len(self.gap_list) < GAPS_MAX:
             self.gap_list.append(gap)
 

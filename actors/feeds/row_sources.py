@@ -6,20 +6,20 @@ Counting, order and gaps are `files.py`'s business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from actors.feeds.decoding import Decoded, LineDecoder, Skipped, SkipReason, SymbolResolver
+from actors.feeds.decoding import Decoded, LineDecoder, Skipped, SkipReason
 from actors.feeds.errors import MarketFileError
 from actors.feeds.lines import LINE_BYTES_MAX, Lines
 
 #: Rows read ahead: to recognise, to learn the clock offset, to derive instruments.
 HEAD_ROWS = 1_000
 
-#: Builds a format's decoder once it is known who answers to symbols.
-DecoderFactory = Callable[[SymbolResolver], LineDecoder]
+#: A generator, so that whoever stops early can close it, and with it the file.
+Rows = Generator[tuple[int, Decoded], None, None]
 
 
 class RowSource(Protocol):
@@ -36,7 +36,7 @@ class RowSource(Protocol):
         """True when streams of one file may cross each other without damage."""
         ...
 
-    def rows(self) -> Iterator[tuple[int, Decoded]]:
+    def rows(self) -> Rows:
         """(number, what it holds) of each row; what is unreadable comes as `Skipped`.
 
         Raises DamagedEndError where the readable part ends, MarketFileError when the file cannot
@@ -46,6 +46,10 @@ class RowSource(Protocol):
 
     def sample(self) -> Iterator[Decoded]:
         """Some rows from which instruments can be derived."""
+        ...
+
+    def symbols(self) -> list[str] | None:
+        """Every symbol of the file; None where only reading all of it would tell."""
         ...
 
     def clock_offset_us(self) -> int | None:
@@ -72,7 +76,7 @@ class LineSource:
         self._header_line = header_line
         self._lines = Lines(path)
 
-    def rows(self) -> Iterator[tuple[int, Decoded]]:
+    def rows(self) -> Rows:
         """See `RowSource`."""
         decode_line, header_line = self._decoder.decode_line, self._header_line
         for number, line in self._lines:
@@ -93,6 +97,10 @@ class LineSource:
     def sample(self) -> Iterator[Decoded]:
         """See `RowSource`."""
         return (item for _, item in islice(self.rows(), HEAD_ROWS))
+
+    def symbols(self) -> list[str] | None:
+        """See `RowSource`: lines tell theirs one by one."""
+        return None
 
     def clock_offset_us(self) -> int | None:
         """See `RowSource`."""

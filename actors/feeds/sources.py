@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from actors.feeds import recognition as known
 from actors.feeds.binance_dumps import BinanceBookDecoder, BinanceTradesDecoder
 from actors.feeds.capture import CaptureDecoder
-from actors.feeds.decoding import LineDecoder, SymbolResolver
+from actors.feeds.decoding import LineDecoder, Skipped, SymbolResolver
 from actors.feeds.errors import MarketFileError
 from actors.feeds.file_symbols import FileSymbol, file_symbol
 from actors.feeds.kraken_json import KrakenSource
+from actors.feeds.lines import DamagedEndError
 from actors.feeds.price_feed import PriceFeedDecoder, PriceFeedSource
 from actors.feeds.quotes_csv import QuotesDecoder
 from actors.feeds.recognition import CSV_COLUMNS, Recognised
@@ -85,6 +86,24 @@ class SourceMaker:
         place = "row" if self.found.format in (known.PARQUET, known.KRAKEN) else "line"
         told = None if symbol is None else f"{symbol.symbol} (from {symbol.origin})"
         return FeedReport(format=self.found.format, place=place, symbol_from=told)
+
+    def symbols(self) -> tuple[list[str], bool]:
+        """The symbols that the file writes, and whether these are all of them; a file that can
+        only be read from its beginning tells those of its first rows."""
+        if self._symbol is not None:
+            return [self._symbol.symbol], True
+        source = self.source(lambda name: name)
+        found = source.symbols()
+        if found is not None:
+            return found, True
+        seen: dict[str, None] = {}
+        try:
+            for item in source.sample():
+                if not isinstance(item, Skipped):
+                    seen[item.instrument] = None
+        except DamagedEndError:
+            pass  # reading the file tells it
+        return list(seen), False
 
     def source(self, resolve: SymbolResolver) -> RowSource:
         """A source for one pass. Raises MarketFileError."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -72,7 +73,8 @@ class PredictionWindow:
 class WindowsFile:
     """What a markets file held. `windows` are in order of their start.
 
-    `rows == len(windows) + bad_rows + duplicates`; `problems` are the first ones, with their lines.
+    `rows == len(windows) + bad_rows + duplicates`; `problems` are the first ones, with their lines;
+    `newest_us` is the latest start.
     """
 
     path: Path
@@ -82,6 +84,7 @@ class WindowsFile:
     duplicates: int = 0
     out_of_order: int = 0
     truncated_message: str | None = None
+    newest_us: int = 0
     problems: list[tuple[int, str]] = field(factory=list)
     problems_total: int = 0
 
@@ -144,31 +147,17 @@ def read_windows(path: str | Path, *, strict: bool = False) -> WindowsFile:
     path = Path(path)
     found = WindowsFile(path=path)
     windows: dict[str, PredictionWindow] = {}
-    newest_us = 0
     try:
-        for number, line in Lines(path):
-            found.rows += 1
-            problem: str | None = None
-            try:
-                if line is None:
-                    raise ValueError(f"the line has more than {LINE_BYTES_MAX} bytes")
-                window = _window(line)
-            except (ValueError, RecursionError, msgspec.MsgspecError) as error:
-                found.bad_rows += 1
-                problem = str(error)
-            else:
-                if window.name in windows:
-                    found.duplicates += 1
-                    problem = f"duplicate: window {window.name}"
-                elif window.start_us < newest_us:
-                    found.out_of_order += 1
-                    problem = f"out of order: window {window.name} starts before an earlier line's"
-                windows.setdefault(window.name, window)
-                newest_us = max(newest_us, window.start_us)
-            if problem is not None:
-                _note(found, number, problem, strict=strict)
-            if len(windows) > WINDOWS_MAX:
-                raise MarketFileError(f"{path}: more than {WINDOWS_MAX:,} windows: split the file")
+        with closing(iter(Lines(path))) as lines:
+            for number, line in lines:
+                found.rows += 1
+                problem = _take(line, found, windows)
+                if problem is not None:
+                    _note(found, number, problem, strict=strict)
+                if len(windows) > WINDOWS_MAX:
+                    raise MarketFileError(
+                        f"{path}: more than {WINDOWS_MAX:,} windows: split the file"
+                    )
     except DamagedEndError as damage:
         found.truncated_message = str(damage)
         _note(found, damage.line, str(damage), strict=strict)
@@ -179,6 +168,28 @@ def read_windows(path: str | Path, *, strict: bool = False) -> WindowsFile:
         raise MarketFileError(f"{path}: no prediction window in it ({first}): nothing to read")
     found.windows = tuple(sorted(windows.values(), key=lambda w: (w.start_us, w.end_us, w.name)))
     return found
+
+
+def _take(
+    line: bytes | None, found: WindowsFile, windows: dict[str, PredictionWindow]
+) -> str | None:
+    """Add one line's window; what is wrong with it, if something is."""
+    try:
+        if line is None:
+            raise ValueError(f"the line has more than {LINE_BYTES_MAX} bytes")
+        window = _window(line)
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        found.bad_rows += 1
+        return str(error)
+    if window.name in windows:
+        found.duplicates += 1
+        return f"duplicate: window {window.name}"
+    windows[window.name] = window
+    if window.start_us < found.newest_us:
+        found.out_of_order += 1
+        return f"out of order: window {window.name} starts before an earlier line's"
+    found.newest_us = window.start_us
+    return None
 
 
 def _note(found: WindowsFile, number: int, problem: str, *, strict: bool) -> None:
