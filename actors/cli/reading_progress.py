@@ -41,7 +41,7 @@ class ReadingProgress:
             transient=True,
         )
         self._task = self._progress.add_task(name, total=None, rows="", note="")
-        self._started = elapsed_s()
+        self._began: tuple[int, float] | None = None
         self._drawn_at = 0.0
         self._shown = shown
 
@@ -67,12 +67,15 @@ class ReadingProgress:
         if not self._shown or now - self._drawn_at < _EVERY_S:
             return
         self._drawn_at = now
-        rate = rows / max(now - self._started, 1e-6)
+        if self._began is None:
+            self._began = rows, now
+        rows_before, since = self._began
+        rate = (rows - rows_before) / max(now - since, 1e-6)
         self._progress.update(
             self._task,
             completed=done,
             total=total or None,
-            rows=f"{rows:,} rows  {rate:,.0f} rows/s",
+            rows=f"{rows:,} rows" + (f"  {rate:,.0f} rows/s" if rate else ""),
             note=note,
         )
         self._progress.refresh()

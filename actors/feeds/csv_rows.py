@@ -50,7 +50,7 @@ class Columns:
 
         Raises ValueError when the row has not as many fields as the header.
         """
-        fields = split_row(line)
+        fields = split_row(line) if b'"' in line else line.decode("utf-8").split(",")
         if len(fields) != self._count:
             raise ValueError(f"{len(fields)} fields where the header has {self._count}")
         if self._pick is not None and b" " not in line and b"\t" not in line:

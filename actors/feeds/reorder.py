@@ -59,9 +59,13 @@ class ReorderBuffer:
             self._sequence += 1
             heappush(self._behind, (event_us, self._sequence, item))
         horizon_us = self.newest_us - self._window_us
-        if self._oldest_us() > horizon_us and len(self) <= self._items_max:
-            return ()
         ready: list[MarketData] = []
+        if not self._behind:  # nearly always: the queue alone is in order
+            while queue and (queue[0].event_us <= horizon_us or len(queue) > self._items_max):
+                ready.append(queue.popleft())
+            if ready:
+                self.released_us = ready[-1].event_us
+            return ready
         while queue or self._behind:
             if self._oldest_us() > horizon_us and len(self) <= self._items_max:
                 break

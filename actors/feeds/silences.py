@@ -13,6 +13,8 @@ from attrs import frozen
 from fsm.timestamps import SECOND_US
 
 KEPT_MAX = 1_000
+#: Fewer distances than this show no rhythm.
+RHYTHM_MIN = 8
 _HOUR_S, _MINUTE_S = 3_600, 60
 _MINUTES_MAX = 60 * 24 * 31
 
@@ -54,11 +56,13 @@ class Silences:
                 heappushpop(self._kept, silence)
 
     def usual_s(self) -> int:
-        """The (lower) median distance in whole seconds; 0 below one, and for no rows."""
+        """The (lower) median distance in whole seconds; 0 below one, and for too few to tell."""
         seen = 0
+        if self.total < RHYTHM_MIN:
+            return 0
         for seconds, count in enumerate(self._seconds):
             seen += count
-            if seen and 2 * seen >= self.total:
+            if 2 * seen >= self.total:
                 return seconds
         for minute in sorted(self._minutes):
             seen += self._minutes[minute]
