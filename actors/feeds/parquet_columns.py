@@ -16,6 +16,10 @@ from attrs import frozen
 from actors.feeds.errors import MarketFileError
 from actors.feeds.timestamps import EVENT_US_MAX
 
+#: What the library raises over a damaged file. It panics over some, after words of its own on
+#: standard error; that is no `Exception`, and still nothing but a damaged file.
+PARQUET_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+
 _TIMESTAMP = ("timestamp", "ts", "time", "event_time")
 _LOCAL = ("local_timestamp", "recv_timestamp")
 _SYMBOL = ("symbol", "instrument", "slug", "ticker", "market")
@@ -61,7 +65,7 @@ def parquet_columns(path: Path) -> ParquetColumns:
     """Look at the file's schema. Raises MarketFileError in one line when it cannot be used."""
     try:
         schema = pl.read_parquet_schema(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except PARQUET_ERRORS as error:
         raise damaged(path, error) from None
     known = {column.strip().lower(): column for column in schema}
     names: dict[str, str] = {}

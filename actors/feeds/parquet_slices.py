@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 from actors.feeds.decoding import SYMBOLS_MAX
 from actors.feeds.errors import MarketFileError
 from actors.feeds.lines import DamagedEndError
-from actors.feeds.parquet_columns import ParquetColumns, damaged
+from actors.feeds.parquet_columns import PARQUET_ERRORS, ParquetColumns, damaged
 from actors.feeds.reorder import WINDOW_US_DEFAULT
 
 BATCH_ROWS = 50_000
@@ -99,7 +99,7 @@ class ParquetScan:
         column = self._frame.select(self._columns.select()).select(pl.col(SYMBOL).drop_nulls())
         try:
             found = column.unique().head(SYMBOLS_MAX).sort(SYMBOL).collect(engine="streaming")
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except PARQUET_ERRORS as error:
             raise damaged(self._path, error) from None
         return found[SYMBOL].cast(pl.String).to_list()
 
@@ -117,7 +117,7 @@ class ParquetScan:
                 )
             each = max(each // max(symbols, 1), 20)
             return frame.group_by(SYMBOL, maintain_order=True).head(each).collect()
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except PARQUET_ERRORS as error:
             raise damaged(self._path, error) from None
 
     def _look_back(self, times: pl.DataFrame, before_us: int | None, survey: Survey) -> int:
@@ -160,7 +160,7 @@ class ParquetScan:
                 yield from self._batches(chosen)
                 return
             frame = chosen.collect(engine="streaming").sort(TIME, ROW)
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except PARQUET_ERRORS as error:
             raise damaged(self._path, error) from None
         yield from frame.iter_slices(BATCH_ROWS)
 
@@ -171,7 +171,7 @@ class ParquetScan:
             for batch in batches:
                 row = batch[ROW][-1] if batch.height else row
                 yield from batch.iter_slices(BATCH_ROWS)
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except PARQUET_ERRORS as error:
             why = " ".join(str(error).split())[:160]
             raise DamagedEndError(
                 row + 1,

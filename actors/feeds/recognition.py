@@ -7,6 +7,7 @@ refuses gets one line that says what the file is and what to do with it.
 from __future__ import annotations
 
 import re
+import zlib
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -147,7 +148,7 @@ def _binary_format(path: Path) -> str | None:
                 if why is not None:
                     raise MarketFileError(f"{path}: this is {why}")
                 return None
-    except (EOFError, OSError):
+    except (EOFError, OSError, zlib.error):
         return None  # a damaged gzip: reading its lines tells more
     with path.open("rb") as raw:
         if raw.read(4) != magic:
@@ -167,7 +168,7 @@ def _json_format(path: Path, first: bytes, wanted: str | None) -> str:
     try:
         with open_bytes(path) as stream:
             beginning = stream.read(512)
-    except EOFError:
+    except (EOFError, OSError, zlib.error):
         beginning = first
     if looks_like_windows(first):
         found = WINDOWS

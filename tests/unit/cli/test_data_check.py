@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.market_data import market_data
 from tests.unit.cli.conftest import Hold
 from tests.unit.feeds.frames import write
 
 QUOTES = "timestamp,instrument,bid,ask,bid_size,ask_size"
 START = 1_700_000_000
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def quote(second: float, rest: str = "BTCUSDT,100,101,1,2") -> str:
@@ -121,3 +128,67 @@ def test_a_damaged_windows_file_is_told_with_its_lines(hold: Hold, tmp_path: Pat
     assert 1 == strict.code
     assert "m.jsonl: line 2: " in strict.error
     assert 1 == hold("data", "check", markets, "--json").code
+
+
+def check_on_a_terminal(*arguments: object) -> tuple[str, str]:
+    """(standard output of a pipe, standard error of a terminal) of `holdfast data check`."""
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "actors.cli.main", "data", "check", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLUMNS": "120"},
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    out, _ = child.communicate(timeout=60)
+    seen = b""
+    os.set_blocking(ours, False)
+    try:
+        while chunk := os.read(ours, 65_536):
+            seen += chunk
+    except OSError:
+        pass  # the other end is closed, or there is nothing more
+    os.close(ours)
+    return out.decode(), re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+
+
+def test_a_terminal_sees_a_bar_and_a_script_does_not(tmp_path: Path) -> None:
+    path = quotes(tmp_path, *(quote(n / 10) for n in range(9_000)))
+    out, shown = check_on_a_terminal(path)
+    assert out.startswith(f"{path}: good to trade on")
+    assert re.search(r"a\.csv .* \d+% [\d,]+ rows", shown), shown
+    out, shown = check_on_a_terminal(path, "--json")
+    assert ("good", "") == (json.loads(out)["verdict"], shown)
+
+
+@pytest.mark.slow
+def test_the_recorded_day_is_checked_in_bounded_memory() -> None:
+    """Also what it finds in it; the figures were taken from the file by other means."""
+    path = market_data("polymarket_us_quotes_2026-07-22.parquet")
+    script = (
+        "import resource, sys\n"
+        "from actors.cli.main import main\n"
+        "code = main(['data', 'check', sys.argv[1], '--json'])\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)\n"
+        "sys.exit(code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, path],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    assert 400 * 1024 > int(done.stderr)
+    found = json.loads(done.stdout)
+    assert (4_444_613, 4_444_613, "usable") == (found["rows"], found["quotes"], found["verdict"])
+    assert 19_526 == found["instruments"]["count"]
+    empty = {"bid": 2_249_633, "ask": 1_907_011, "both": 1_888_434}
+    assert empty == found["empty_sides"]
+    # One round of the collector is missing: nothing came between 23:04:35 and 23:09:10.
+    (outage,) = found["outages"]["longest"]
+    assert ("2026-07-22T23:04:35.000000Z", 275.0) == (outage["from"], outage["seconds"])
+    gaps = found["gaps"]
+    assert (124, 124) == (gaps["usual_s"], found["outages"]["usual_s"])
+    assert (4_425_087, 30_578) == (gaps["count"], gaps["beyond_usual"])

@@ -178,20 +178,6 @@ def test_the_recorded_windows_and_their_feed_are_checked_together() -> None:
     assert 120_000_000 == check.outages()[0].length_us
 
 
-@pytest.mark.slow
-def test_the_recorded_day_is_checked_in_full() -> None:
-    check = check_file(market_data("polymarket_us_quotes_2026-07-22.parquet"))
-    judged = judge(check)
-    assert Verdict.USABLE is judged.verdict
-    assert 19_526 == len(check.instruments)
-    assert (2_249_633, 1_907_011, 1_888_434) == (check.no_bid, check.no_ask, check.no_side)
-    # One round of the collector is missing: nothing came between 23:04:35 and 23:09:10.
-    (outage,) = check.outages()
-    assert 275_000_000 == outage.length_us
-    assert (124, 124) == (check.own.usual_s(), check.whole.usual_s())
-    assert (4_425_087, 30_578) == (check.report.gaps, check.beyond_rhythm())
-
-
 def test_a_file_that_cannot_be_opened_raises_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(MarketFileError, match="no such file"):
         check_file(tmp_path / "none.csv")
