@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from hashlib import blake2b
 from typing import Protocol
 
 from attrs import frozen
@@ -26,6 +27,8 @@ RECENT_IDS_MIN = 10_000
 #: So many different numbers and symbols are remembered; a market writes few, over and over.
 NUMBERS_MAX = 65_536
 SYMBOLS_MAX = 200_000
+#: Longer ones are damage, and remembering them would take memory without limit.
+NUMBER_TEXT_MAX, SYMBOL_TEXT_MAX, ROW_TEXT_MAX = 64, 200, 512
 _OFFSETS_MAX = 1_001
 
 
@@ -124,13 +127,18 @@ class PositiveNumbers(Numbers):
 
 
 class Names(dict[str, "str | None"]):
-    """What symbols resolve to, asked once each. Raises what the resolver raises."""
+    """What symbols resolve to, asked once each. Raises ValueError for one that is far too long,
+    and what the resolver raises."""
 
     def __init__(self, resolve: SymbolResolver) -> None:
         super().__init__()
         self._resolve = resolve
 
     def __missing__(self, symbol: str) -> str | None:
+        if len(symbol) > SYMBOL_TEXT_MAX:
+            raise ValueError(
+                f"symbol {symbol[:40]!r}... has more than {SYMBOL_TEXT_MAX} characters"
+            )
         name = self._resolve(symbol)
         if len(self) < SYMBOLS_MAX:  # more symbols than exist: do not remember damage
             self[symbol] = name
@@ -153,6 +161,11 @@ class ClockOffset:
         return offsets[len(offsets) // 2] if offsets else None
 
 
+def row_identity(line: bytes) -> bytes:
+    """What a row without an id is known by: its text, or a digest where that is long."""
+    return line if len(line) <= ROW_TEXT_MAX else blake2b(line, digest_size=16).digest()
+
+
 def number_from(text: str, name: str) -> Decimal | None:
     """A Decimal from zero up to `NUMBER_MAX`; None for an empty text.
 
@@ -161,7 +174,7 @@ def number_from(text: str, name: str) -> Decimal | None:
     if not text:
         return None
     try:
-        number = Decimal(text)
+        number = Decimal(text) if len(text) <= NUMBER_TEXT_MAX else Decimal("NaN")
         if 0 <= number < NUMBER_MAX:
             return number
     except InvalidOperation:

@@ -155,6 +155,7 @@ class MarketFile:
         window = ReorderBuffer()
         newest_us: dict[tuple[str, bool], int] = {}
         crossing = source.streams_cross
+        ordered: bool | None = None
         try:
             with closing(source.rows()) as rows:
                 for number, item in rows:
@@ -167,7 +168,9 @@ class MarketFile:
                         report.quotes += 1
                     else:
                         report.trades += 1
-                    if source.is_ordered:
+                    if ordered is None:
+                        ordered = source.is_ordered
+                    if ordered:
                         yield item
                         continue
                     event_us = item.event_us

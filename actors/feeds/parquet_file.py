@@ -104,6 +104,19 @@ class ParquetSource:
     def _values(self, batch: pl.DataFrame, name: str) -> list[object]:
         return batch[name].to_list() if name in batch.columns else [None] * batch.height
 
+    def _identities(self, batch: pl.DataFrame) -> list[int]:
+        """What a row is known by: its trade's id where it has one, else all that it says.
+
+        64 bits of hash instead of the values: two rows of the `_RECENT_ROWS` that are remembered
+        share one by chance once in a hundred thousand billion.
+        """
+        whole = pl.struct(pl.exclude("row")).hash()
+        if "trade_id" in batch.columns:
+            names = [name for name in ("symbol", "trade_id") if name in batch.columns]
+            own = pl.struct(names).hash()
+            whole = pl.when(pl.col("trade_id").is_null()).then(whole).otherwise(own)
+        return batch.select(whole.alias("identity"))["identity"].to_list()
+
     def _symbols(self, batch: pl.DataFrame) -> list[str | None]:
         if "symbol" in batch.columns:
             return batch["symbol"].to_list()
@@ -118,8 +131,11 @@ class ParquetSource:
             batch[TIME].to_list(),
             self._symbols(batch),
             *(self._values(batch, n) for n in ("bid", "ask", "bid_size", "ask_size", "local")),
+            self._identities(batch),
         )
-        for row, event_us, symbol, bid_in, ask_in, bid_n, ask_n, recv in zip(*columns, strict=True):
+        for row, event_us, symbol, bid_in, ask_in, bid_n, ask_n, recv, identity in zip(
+            *columns, strict=True
+        ):
             if event_us is None or not symbol:
                 yield row, _incomplete(event_us)
                 continue
@@ -133,7 +149,7 @@ class ParquetSource:
             if instrument is None:
                 yield row, Skipped(SkipReason.UNMATCHED, symbol)
                 continue
-            if not recent.add((event_us, symbol, bid_in, ask_in, bid_n, ask_n)):
+            if not recent.add(identity):
                 yield row, Skipped(SkipReason.DUPLICATE, f"quote of {symbol}")
                 continue
             if recv is not None:
@@ -162,10 +178,20 @@ class ParquetSource:
                 self._values(batch, n)
                 for n in ("price", "quantity", "side", "buyer_maker", "trade_id", "local")
             ),
+            self._identities(batch),
         )
-        for row, event_us, symbol, price_in, size_in, side_in, maker, trade_id, recv in zip(
-            *columns, strict=True
-        ):
+        for (
+            row,
+            event_us,
+            symbol,
+            price_in,
+            size_in,
+            side_in,
+            maker,
+            trade_id,
+            recv,
+            identity,
+        ) in zip(*columns, strict=True):
             if event_us is None or not symbol:
                 yield row, _incomplete(event_us)
                 continue
@@ -180,8 +206,7 @@ class ParquetSource:
             if instrument is None:
                 yield row, Skipped(SkipReason.UNMATCHED, symbol)
                 continue
-            member = (symbol, trade_id) if trade_id else (event_us, symbol, price_in, size_in, side)
-            if not recent.add(member):
+            if not recent.add(identity):
                 what = f"trade {trade_id or 'row'} of {symbol}"
                 yield row, Skipped(SkipReason.DUPLICATE, what)
                 continue

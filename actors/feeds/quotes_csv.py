@@ -18,6 +18,7 @@ from actors.feeds.decoding import (
     SkipReason,
     SymbolResolver,
     book_side,
+    row_identity,
 )
 from actors.feeds.timestamps import timestamp_us
 from fsm.market import Tick
@@ -45,7 +46,7 @@ class QuotesDecoder:
         instrument = self._names[symbol]
         if instrument is None:
             return Skipped(SkipReason.UNMATCHED, symbol)
-        if not self._recent.add(line):
+        if not self._recent.add(row_identity(line)):
             return Skipped(SkipReason.DUPLICATE, f"quote of {symbol} at {time}")
         return Tick(
             instrument=instrument,

@@ -6,7 +6,7 @@ and the number of silences of any length are known afterwards. The longest ones 
 
 from __future__ import annotations
 
-from heapq import heappush, heappushpop
+from heapq import heappush, heapreplace
 
 from attrs import frozen
 
@@ -49,11 +49,10 @@ class Silences:
             minute = min(seconds // _MINUTE_S, _MINUTES_MAX)
             self._minutes[minute] = self._minutes.get(minute, 0) + 1
         if length_us >= self._keep_us:
-            silence = Silence(length_us, from_us, to_us)
             if len(self._kept) < KEPT_MAX:
-                heappush(self._kept, silence)
-            else:
-                heappushpop(self._kept, silence)
+                heappush(self._kept, Silence(length_us, from_us, to_us))
+            elif length_us > self._kept[0].length_us:
+                heapreplace(self._kept, Silence(length_us, from_us, to_us))
 
     def usual_s(self) -> int:
         """The (lower) median distance in whole seconds; 0 below one, and for too few to tell."""

@@ -21,6 +21,7 @@ from actors.feeds.decoding import (
     SkipReason,
     SymbolResolver,
     book_side,
+    row_identity,
 )
 from actors.feeds.timestamps import timestamp_us
 from actors.feeds.trades_csv import taker_side
@@ -53,7 +54,7 @@ class TardisQuotesDecoder:
         instrument = self._names[symbol]
         if instrument is None:
             return Skipped(SkipReason.UNMATCHED, symbol)
-        if not self._recent.add(line):
+        if not self._recent.add(row_identity(line)):
             return Skipped(SkipReason.DUPLICATE, f"quote of {symbol} at {time}")
         self._offset.observe(event_us, recv_us)
         return Tick(
@@ -93,7 +94,7 @@ class TardisTradesDecoder:
         instrument = self._names[symbol]
         if instrument is None:
             return Skipped(SkipReason.UNMATCHED, symbol)
-        if not self._recent.add((instrument, trade_id) if trade_id else line):
+        if not self._recent.add((instrument, trade_id) if trade_id else row_identity(line)):
             return Skipped(SkipReason.DUPLICATE, f"trade {trade_id or 'row'} of {symbol} at {time}")
         self._offset.observe(event_us, recv_us)
         return MarketTrade(

@@ -18,6 +18,7 @@ from actors.feeds.decoding import (
     Skipped,
     SkipReason,
     SymbolResolver,
+    row_identity,
 )
 from actors.feeds.timestamps import timestamp_us
 from fsm.market import MarketTrade
@@ -48,7 +49,7 @@ class TradesDecoder:
         instrument = self._names[symbol]
         if instrument is None:
             return Skipped(SkipReason.UNMATCHED, symbol)
-        if not self._recent.add((instrument, trade_id) if trade_id else line):
+        if not self._recent.add((instrument, trade_id) if trade_id else row_identity(line)):
             return Skipped(SkipReason.DUPLICATE, f"trade {trade_id or 'row'} of {symbol} at {time}")
         return MarketTrade(
             instrument=instrument,

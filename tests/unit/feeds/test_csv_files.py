@@ -131,6 +131,9 @@ def test_missing_side_is_none(
         (TRADES, "1700000001,BTC/USDT,100,,buy"),
         (TRADES, "1700000001,BTC/USDT,100,1,both"),
         (TRADES, "x" * (LINE_BYTES_MAX + 10)),
+        # What is remembered has to be short: thousands of these would fill the memory.
+        (QUOTES, f"1700000001,BTC/USDT,100.{'0' * 100},101,1,2"),
+        (QUOTES, f"1700000001,{'B' * 300},100,101,1,2"),
     ],
 )
 def test_unreadable_row_is_counted_with_its_line(tmp_path: Path, header: str, row: str) -> None:
@@ -165,6 +168,14 @@ def test_rows_that_repeat_are_counted_and_dropped(tmp_path: Path) -> None:
     assert 1 == file.report.duplicates
     with pytest.raises(MarketFileError, match="line 3: duplicate"):
         list(open_market_file(path, [BTC], strict=True))
+
+
+def test_long_rows_are_known_by_a_digest(tmp_path: Path) -> None:
+    notes = ["x" * 1_000, "x" * 1_000, "x" * 999 + "y"]
+    rows = [f"{quote(0)},{note}" for note in notes]
+    file = open_market_file(write(tmp_path / "a.csv", [f"{QUOTES},note", *rows]), [BTC])
+    assert 2 == len(list(file))
+    assert [(3, "duplicate: quote of BTC/USDT at 1700000000")] == file.report.problems
 
 
 def test_trade_ids_tell_equal_trades_from_repeated_ones(tmp_path: Path) -> None:

@@ -187,6 +187,38 @@ def test_repeated_rows_are_dropped_and_strangers_counted(tmp_path: Path) -> None
     assert (1, {"XYZUSDT": 1}) == (file.report.duplicates, file.report.unmatched_symbols)
 
 
+@pytest.mark.parametrize("kind", [None, pl.Categorical], ids=["text", "categorical"])
+def test_a_row_that_comes_again_in_a_later_batch_is_a_duplicate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    monkeypatch.setattr(parquet_slices, "BATCH_ROWS", 8)
+    sizes = [1.0 + n for n in range(40)]
+    sizes[35] = sizes[2]
+    symbols = pl.Series(["BTCUSDT", "ETHUSDT"] * 20)[0:40]
+    symbols[35] = "BTCUSDT"
+    path = quotes(
+        tmp_path / "a.parquet",
+        40,
+        timestamp=[START] * 40,
+        bid_size=sizes,
+        symbol=symbols.cast(kind or pl.String),
+    )
+    file = open_market_file(path, own_names=True)
+    assert 39 == len(list(file))
+    assert [(36, "duplicate: quote of BTCUSDT")] == file.report.problems
+
+
+def test_trades_with_an_id_repeat_by_it_and_others_by_all_that_they_say(tmp_path: Path) -> None:
+    ids = [7, 7, None, None, 8]
+    times = [START, START + dt.timedelta(seconds=1), START, START, START]
+    path = trades(
+        tmp_path / "a.parquet", 5, trade_id=ids, timestamp=times, quantity=[1.0, 2.0, 3.0, 3.0, 3.0]
+    )
+    file = open_market_file(path, [BTC])
+    assert 3 == len(list(file))
+    assert [2, 4] == [row for row, text in file.report.problems if text.startswith("duplicate")]
+
+
 @pytest.mark.parametrize(
     ("columns", "says"),
     [
