@@ -231,13 +231,7 @@ class Launch:
         return factor if math.isfinite(factor) else 0.0
 
     def _replay(self, source: MarketFile) -> Summary:
-        rows = iter(source)
-        try:
-            first = next(rows, None)
-        except MarketFileError as problem:
-            raise LaunchError(str(problem), 2) from problem
-        if first is None:
-            raise LaunchError(f"{self.data}: no row that can be used; {source.report.summary()}", 2)
+        first, rows = self._begun(source)
         record = truth_path(self.config, self.database)
         resume_us, note = self._earlier(lambda: resume_point(self.database, record, first.event_us))
         if note:
@@ -266,6 +260,18 @@ class Launch:
             _close(engine)
             venue.close()
 
+    def _begun(self, source: MarketFile) -> tuple[MarketData, Iterator[MarketData]]:
+        """The first row, and those behind it: whatever looks over the whole file first (parquet
+        does) has done so before anything runs. Raises LaunchError."""
+        rows = iter(source)
+        try:
+            first = next(rows, None)
+        except MarketFileError as problem:
+            raise LaunchError(str(problem), 2) from problem
+        if first is None:
+            raise LaunchError(f"{self.data}: no row that can be used; {source.report.summary()}", 2)
+        return first, rows
+
     def _damaged(self, problem: JournalDamaged) -> LaunchError:
         """Say which file, and what to do, where the message does not say it itself."""
         text = str(problem)
@@ -290,6 +296,7 @@ class Launch:
     def _serve(self, source: MarketFile | None) -> Summary:
         config = self.config
         specs = self._specs(source)
+        rows = None if source is None else _chained(*self._begun(source))
         clock = SystemClock()
         clock.not_before(self._earlier(lambda: clock_floor_us(self.database, clock.now_us())))
         local = None if config.venue.socket else self.sim_venue(specs)
@@ -300,7 +307,7 @@ class Launch:
         )
         engine = self._fed(self.engine(specs, clock, venue, simulated=False), source)
         options = ServiceOptions(
-            market=self._market(source, specs, engine, clock),
+            market=self._market(rows, specs, engine, clock),
             duration_s=self.duration_s,
             shutdown_deadline_s=config.engine.shutdown_deadline_s,
             turn_slow_s=config.engine.turn_slow_s,
@@ -333,13 +340,17 @@ class Launch:
                 local.close()
 
     def _market(
-        self, source: MarketFile | None, specs: tuple[Instrument, ...], engine: Engine, clock: Clock
+        self,
+        rows: Iterator[MarketData] | None,
+        specs: tuple[Instrument, ...],
+        engine: Engine,
+        clock: Clock,
     ) -> Iterator[MarketData]:
         """Market data in the clock's own time: the synthetic market, or a file moved to now."""
-        if source is None:
+        if rows is None:
             rng = random.Random(f"{self.config.engine.seed}/market/{engine.writer.head.seq}")
             return iter(SyntheticMarket(specs, rng, clock.now_us()))
-        return _moved_to_now(iter(source), clock, self.speed_factor())
+        return _moved_to_now(rows, clock, self.speed_factor())
 
     def _summary(self, engine: Engine, reason: str, feed: dict[str, Any] | None) -> Summary:
         if engine.writer.failed is None:

@@ -46,14 +46,13 @@ def check(
     """
     from actors.cli.reading_progress import ReadingProgress
     from actors.feeds.check import Verdict, check_file, judge
-    from actors.feeds.errors import MarketFileError
+    from actors.feeds.errors import MarketFileError, NotClean
     from actors.feeds.recognition import WINDOWS, recognise
     from actors.feeds.windows import read_windows
 
     gap_us = round(duration("--gap", gap) * 1_000_000)
     if gap_us < 1:
         raise CommandFailed(f"--gap {gap}: a time such as 5s or 200ms, at least 1 us", USAGE)
-    began = False
     try:
         found = recognise(file, format_)
         if found.format == WINDOWS:
@@ -63,11 +62,9 @@ def check(
                     f"--windows {file}",
                     USAGE,
                 )
-            began = True
             return _print_windows(read_windows(file, strict=strict), json=json)
         beside = None if windows is None else read_windows(windows, strict=strict)
         with ReadingProgress(file.name, quiet=json) as progress:
-            began = True
             checked = check_file(
                 file,
                 format=format_,
@@ -77,10 +74,9 @@ def check(
                 windows=beside,
                 on_progress=progress.update,
             )
+    except NotClean as problem:
+        raise CommandFailed(str(problem), CHECK_FAILED) from problem
     except MarketFileError as problem:
-        # What strict mode stops at is a finding; what cannot be opened or recognised is not.
-        if strict and began and "without --strict" in str(problem):
-            raise CommandFailed(str(problem), CHECK_FAILED) from problem
         missing = not all(path.is_file() for path in (file, windows) if path is not None)
         raise CommandFailed(str(problem), UNAVAILABLE if missing else USAGE) from problem
     judged = judge(checked)

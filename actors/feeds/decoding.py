@@ -161,6 +161,13 @@ class ClockOffset:
         return offsets[len(offsets) // 2] if offsets else None
 
 
+def trade_identity(instrument: str, trade_id: str, line: bytes) -> object:
+    """What a trade is known by: its id, or its whole row where it has none that is usable."""
+    if 0 < len(trade_id) <= SYMBOL_TEXT_MAX:
+        return instrument, trade_id
+    return row_identity(line)
+
+
 def row_identity(line: bytes) -> bytes:
     """What a row without an id is known by: its text, or a digest where that is long."""
     return line if len(line) <= ROW_TEXT_MAX else blake2b(line, digest_size=16).digest()

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from actors.feeds.decoding import SYMBOLS_MAX, Skipped, SkipReason, SymbolResolver
 from actors.feeds.derivation import derive_from
-from actors.feeds.errors import MarketFileError
+from actors.feeds.errors import MarketFileError, NotClean
 from actors.feeds.gaps import GAP_US_DEFAULT, GapDetector
 from actors.feeds.lines import DamagedEndError
 from actors.feeds.recognition import FORMATS, Recognised, recognise
@@ -230,7 +230,4 @@ class MarketFile:
     def _problem(self, report: FeedReport, number: int, message: str) -> None:
         report.add_problem(number, message)
         if self._strict:
-            raise MarketFileError(
-                f"{self.path}: {report.place} {number}: {message}; "
-                "repair the file, or read it without --strict"
-            )
+            raise NotClean(f"{self.path}: {report.place} {number}", message)

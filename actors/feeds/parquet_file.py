@@ -142,10 +142,10 @@ class ParquetSource:
             try:
                 bid, bid_size = book_side(bids[bid_in], bid_sizes[bid_n])
                 ask, ask_size = book_side(asks[ask_in], ask_sizes[ask_n])
+                instrument = names[symbol]
             except ValueError as error:
                 yield row, Skipped(SkipReason.UNREADABLE, str(error))
                 continue
-            instrument = names[symbol]
             if instrument is None:
                 yield row, Skipped(SkipReason.UNMATCHED, symbol)
                 continue
@@ -197,12 +197,12 @@ class ParquetSource:
                 continue
             try:
                 price, qty, side = prices[price_in], sizes[size_in], _side(side_in, maker)
+                instrument = names[symbol]
             except ValueError as error:
                 yield row, Skipped(SkipReason.UNREADABLE, str(error))
                 continue
             assert price is not None
             assert qty is not None
-            instrument = names[symbol]
             if instrument is None:
                 yield row, Skipped(SkipReason.UNMATCHED, symbol)
                 continue

@@ -22,6 +22,7 @@ from actors.feeds.decoding import (
     SymbolResolver,
     book_side,
     row_identity,
+    trade_identity,
 )
 from actors.feeds.timestamps import timestamp_us
 from actors.feeds.trades_csv import taker_side
@@ -94,7 +95,7 @@ class TardisTradesDecoder:
         instrument = self._names[symbol]
         if instrument is None:
             return Skipped(SkipReason.UNMATCHED, symbol)
-        if not self._recent.add((instrument, trade_id) if trade_id else row_identity(line)):
+        if not self._recent.add(trade_identity(instrument, trade_id, line)):
             return Skipped(SkipReason.DUPLICATE, f"trade {trade_id or 'row'} of {symbol} at {time}")
         self._offset.observe(event_us, recv_us)
         return MarketTrade(

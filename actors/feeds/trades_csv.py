@@ -18,7 +18,7 @@ from actors.feeds.decoding import (
     Skipped,
     SkipReason,
     SymbolResolver,
-    row_identity,
+    trade_identity,
 )
 from actors.feeds.timestamps import timestamp_us
 from fsm.market import MarketTrade
@@ -49,7 +49,7 @@ class TradesDecoder:
         instrument = self._names[symbol]
         if instrument is None:
             return Skipped(SkipReason.UNMATCHED, symbol)
-        if not self._recent.add((instrument, trade_id) if trade_id else row_identity(line)):
+        if not self._recent.add(trade_identity(instrument, trade_id, line)):
             return Skipped(SkipReason.DUPLICATE, f"trade {trade_id or 'row'} of {symbol} at {time}")
         return MarketTrade(
             instrument=instrument,

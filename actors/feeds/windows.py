@@ -21,7 +21,7 @@ import msgspec
 from attrs import define, field, frozen
 
 from actors.feeds.decoding import number_from
-from actors.feeds.errors import MarketFileError
+from actors.feeds.errors import MarketFileError, NotClean
 from actors.feeds.lines import LINE_BYTES_MAX, DamagedEndError, Lines
 from actors.feeds.price_feed import scaled_price
 from actors.feeds.report import PROBLEMS_MAX
@@ -195,9 +195,7 @@ def _take(
 def _note(found: WindowsFile, number: int, problem: str, *, strict: bool) -> None:
     found.note(number, problem)
     if strict:
-        raise MarketFileError(
-            f"{found.path}: line {number}: {problem}; repair the file, or read it without --strict"
-        )
+        raise NotClean(f"{found.path}: line {number}", problem)
 
 
 def _window(line: bytes) -> PredictionWindow:

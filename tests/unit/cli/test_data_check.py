@@ -130,11 +130,11 @@ def test_a_damaged_windows_file_is_told_with_its_lines(hold: Hold, tmp_path: Pat
     assert 1 == hold("data", "check", markets, "--json").code
 
 
-def check_on_a_terminal(*arguments: object) -> tuple[str, str]:
-    """(standard output of a pipe, standard error of a terminal) of `holdfast data check`."""
+def on_a_terminal(*arguments: object) -> tuple[str, str]:
+    """(standard output of a pipe, standard error of a terminal) of `holdfast`."""
     ours, theirs = pty.openpty()
     child = subprocess.Popen(
-        [sys.executable, "-m", "actors.cli.main", "data", "check", *map(str, arguments)],
+        [sys.executable, "-m", "actors.cli.main", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLUMNS": "120"},
         stdout=subprocess.PIPE,
         stderr=theirs,
@@ -154,11 +154,19 @@ def check_on_a_terminal(*arguments: object) -> tuple[str, str]:
 
 def test_a_terminal_sees_a_bar_and_a_script_does_not(tmp_path: Path) -> None:
     path = quotes(tmp_path, *(quote(n / 10) for n in range(9_000)))
-    out, shown = check_on_a_terminal(path)
+    out, shown = on_a_terminal("data", "check", path)
     assert out.startswith(f"{path}: good to trade on")
     assert re.search(r"a\.csv .* \d+% [\d,]+ rows", shown), shown
-    out, shown = check_on_a_terminal(path, "--json")
+    out, shown = on_a_terminal("data", "check", path, "--json")
     assert ("good", "") == (json.loads(out)["verdict"], shown)
+
+
+def test_a_replay_shows_the_same_bar(tmp_path: Path) -> None:
+    path = quotes(tmp_path, *(quote(n / 10) for n in range(3_000)))
+    command = ("run", "--data", path, "--speed", "max", "--db", tmp_path / "a.db")
+    out, shown = on_a_terminal(*command)
+    assert "ended: data_ended" in out
+    assert re.search(r"a\.csv .* \d+% [\d,]+ rows .*open positions \d+  seq \d+", shown), shown
 
 
 @pytest.mark.slow

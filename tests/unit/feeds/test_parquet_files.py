@@ -148,6 +148,7 @@ def test_a_file_without_symbols_takes_its_name_or_the_one_given(tmp_path: Path) 
         ({"ask": [100.1, -1.0, 100.1]}, "ask '-1' is not a number"),
         ({"bid": ["1", "much", "1"]}, "bid 'much' is not a number"),
         ({"symbol": ["BTCUSDT", None, "BTCUSDT"]}, "its symbol is missing"),
+        ({"symbol": ["BTCUSDT", "B" * 300, "BTCUSDT"]}, "symbol 'BBBB"),
         ({"timestamp": [START_US, None, START_US]}, "its timestamp is missing"),
         ({"timestamp": [START_US, -5, START_US + 1]}, "its timestamp is missing"),
         ({"timestamp": [START_US, 2**63 - 1, START_US + 1]}, "its timestamp is missing"),
