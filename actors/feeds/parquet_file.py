@@ -51,6 +51,8 @@ class ParquetSource:
         self._symbol = symbol
         self._names = Names(resolve)
         self._scan = ParquetScan(path, columns)
+        self._book_numbers = [Numbers(name) for name in ("bid", "ask", "bid_size", "ask_size")]
+        self._trade_numbers = [PositiveNumbers(name) for name in ("price", "quantity")]
         self._offset = ClockOffset()
         self._recent = RecentIds(_RECENT_ROWS)
         self._survey: Survey | None = None
@@ -59,8 +61,9 @@ class ParquetSource:
 
     @property
     def is_ordered(self) -> bool:
-        """Known once the rows are being read."""
-        return self._survey is not None and not self._survey.is_streamable
+        """Known once the rows are being read: in order as it lies, or sorted by stretches."""
+        survey = self._survey
+        return survey is not None and (not survey.step_back_us or not survey.is_streamable)
 
     def rows(self) -> Rows:
         """See `RowSource`."""
@@ -124,8 +127,7 @@ class ParquetSource:
 
     def _quotes(self, batch: pl.DataFrame) -> Rows:
         names, recent = self._names, self._recent
-        bids, asks = Numbers("bid"), Numbers("ask")
-        bid_sizes, ask_sizes = Numbers("bid_size"), Numbers("ask_size")
+        bids, asks, bid_sizes, ask_sizes = self._book_numbers
         columns = (
             batch["row"].to_list(),
             batch[TIME].to_list(),
@@ -169,7 +171,7 @@ class ParquetSource:
 
     def _trades(self, batch: pl.DataFrame) -> Rows:
         names, recent = self._names, self._recent
-        prices, sizes = PositiveNumbers("price"), PositiveNumbers("quantity")
+        prices, sizes = self._trade_numbers
         columns = (
             batch["row"].to_list(),
             batch[TIME].to_list(),
