@@ -131,6 +131,13 @@ def document(check: DataCheck, judged: Judgement) -> dict[str, Any]:
             "usual_s": check.whole.usual_s(),
             "longest": [_stretch(s.from_us, s.to_us) for s in outages[:_JSON_LISTED_MAX]],
         },
+        "thinnings": {
+            "usual_instruments": check.presence.usual(),
+            "list": [
+                {**_stretch(t.from_us, t.to_us), "instruments": t.heard_most}
+                for t in check.presence.thinnings()[:_JSON_LISTED_MAX]
+            ],
+        },
         "duplicates": report.duplicates,
         "out_of_order": report.out_of_order,
         "late": report.late,
@@ -230,6 +237,7 @@ def _fields(check: DataCheck) -> list[tuple[str, object]]:
         ("crossed", f"{counted(check.crossed, 'quote')} with a bid above the ask"),
         ("gaps", _gaps(check)),
         ("outages", _outages(check)),
+        ("thin", _thin(check)),
         ("duplicates", f"{report.duplicates:,}"),
         ("order", _order(check)),
         ("bad rows", f"{report.bad_rows:,}"),
@@ -298,6 +306,19 @@ def _outages(check: DataCheck) -> str:
     )
     more = f", and {len(outages) - 3:,} more" if len(outages) > 3 else ""
     return f"{counted(len(outages), 'silence')} without any row: {shown}{more}{rhythm}"
+
+
+def _thin(check: DataCheck) -> str | None:
+    thin, usual = check.presence.thinnings(), check.presence.usual()
+    if not thin:
+        return None
+    shown = ", ".join(
+        f"{_time(t.from_us)} to {_time(t.to_us)} "
+        f"(at most {t.heard_most:,} of {usual:,} instruments in five minutes)"
+        for t in thin[:3]
+    )
+    more = f", and {len(thin) - 3:,} more" if len(thin) > 3 else ""
+    return f"most instruments fell silent: {shown}{more}"
 
 
 def _order(check: DataCheck) -> str:

@@ -6,7 +6,8 @@ silences. Printing is the command's business.
 
 Gaps are told twice. A gap of one instrument is what `feed_gaps` records in a run. An outage is a
 stretch in which no instrument sent anything; where a source speaks in a rhythm of its own (a
-collector that asks every two minutes), only a silence of twice that rhythm is one.
+collector that asks every two minutes), only a silence of twice that rhythm is one. Between the two
+are the stretches in which most instruments fell silent together (`presence.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from attrs import define, field, frozen
 
 from actors.feeds.files import MarketFile, open_market_file
 from actors.feeds.gaps import GAP_US_DEFAULT
+from actors.feeds.presence import Presence
 from actors.feeds.report import FeedReport
 from actors.feeds.silences import Silence, Silences
 from actors.feeds.windows import Coverage, CoverageCount, WindowsFile
@@ -50,6 +52,7 @@ class DataCheck:
     instruments: dict[str, int] = field(factory=dict)
     own: Silences = field(init=False)
     whole: Silences = field(init=False)
+    presence: Presence = field(factory=Presence)
     no_bid: int = 0
     no_ask: int = 0
     no_side: int = 0
@@ -116,7 +119,7 @@ def _read(file: MarketFile, check: DataCheck, on_progress: OnProgress) -> None:
     counts = check.instruments
     last_us: dict[str, int] = {}
     newest_us = 0
-    own, whole = check.own.observe, check.whole.observe
+    own, whole, present = check.own.observe, check.whole.observe, check.presence.observe
     coverage = None if check.windows is None else CoverageCount(check.windows.windows)
     rows = 0
     for item in file:
@@ -125,8 +128,10 @@ def _read(file: MarketFile, check: DataCheck, on_progress: OnProgress) -> None:
         if before_us is None:
             counts[name] = 0
             last_us[name] = event_us
+            present(None, event_us)
         elif event_us > before_us:
             own(before_us, event_us)
+            present(before_us, event_us)
             last_us[name] = event_us
         counts[name] += 1
         if event_us > newest_us:
@@ -169,7 +174,9 @@ def judge(check: DataCheck) -> Judgement:
         reasons.append(f"{counted(report.out_of_order, 'row')} out of order, put in order")
     if check.crossed:
         reasons.append(f"{counted(check.crossed, 'quote')} with a bid above the ask")
-    outages = len(check.outages())
+    outages, thin = len(check.outages()), len(check.presence.thinnings())
+    if thin:
+        reasons.append(f"{counted(thin, 'stretch', 'es')} in which most instruments fell silent")
     if outages and report.quotes:  # nobody has to trade: only quotes are expected to go on
         reasons.append(f"{counted(outages, 'outage')} of the whole file")
     elif report.gaps and report.quotes:
@@ -181,9 +188,9 @@ def judge(check: DataCheck) -> Judgement:
     return Judgement(Verdict.USABLE if reasons else Verdict.GOOD, tuple(reasons))
 
 
-def counted(number: int, what: str) -> str:
+def counted(number: int, what: str, plural: str = "s") -> str:
     """`1 gap`, `2 gaps`."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}{plural}"
 
 
 def _damage(report: FeedReport) -> list[str]:

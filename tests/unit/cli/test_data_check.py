@@ -197,6 +197,10 @@ def test_the_recorded_day_is_checked_in_bounded_memory() -> None:
     # One round of the collector is missing: nothing came between 23:04:35 and 23:09:10.
     (outage,) = found["outages"]["longest"]
     assert ("2026-07-22T23:04:35.000000Z", 275.0) == (outage["from"], outage["seconds"])
+    # And for an hour it had lost all but two instruments: rows came, and nearly nothing in them.
+    (thin,) = found["thinnings"]["list"]
+    assert ("2026-07-22T15:50:00.000000Z", 3_600.0) == (thin["from"], thin["seconds"])
+    assert 12_502 == found["thinnings"]["usual_instruments"]
     gaps = found["gaps"]
     assert (124, 124) == (gaps["usual_s"], found["outages"]["usual_s"])
     assert (4_425_087, 30_578) == (gaps["count"], gaps["beyond_usual"])

@@ -92,6 +92,31 @@ def test_a_source_with_a_rhythm_has_outages_only_beyond_it(tmp_path: Path) -> No
     assert (24, 3) == (check.report.gaps, check.beyond_rhythm())
 
 
+def test_instruments_that_fall_silent_together_are_told_though_others_speak(tmp_path: Path) -> None:
+    """A collector that lost most of its sources for a while, and never stopped writing."""
+    rows = []
+    for minute in range(0, 120, 2):
+        lost = 40 <= minute < 70
+        names = range(2 if lost else 30)
+        rows += [quote(400 + minute * 60, f"s{n},1,2,1,1") for n in names]
+    check = check_file(quotes(tmp_path, *rows))
+    (thin,) = check.presence.thinnings()
+    assert (30, 2) == (check.presence.usual(), thin.heard_most)
+    edges = (START + 400 + 40 * 60, START + 400 + 70 * 60)
+    assert all(
+        abs(found // 1_000_000 - edge) <= 300
+        for found, edge in zip((thin.from_us, thin.to_us), edges, strict=True)
+    )
+    assert [] == check.outages()
+    assert "1 stretch in which most instruments fell silent" in judge(check).reasons
+
+
+def test_a_few_instruments_may_be_silent_together(tmp_path: Path) -> None:
+    rows = [quote(minute * 60, f"s{n},1,2,1,1") for minute in range(60) for n in range(5)]
+    rows += [quote(3_600 + minute * 60, "s1,1,2,1,1") for minute in range(60)]
+    assert [] == check_file(quotes(tmp_path, *rows)).presence.thinnings()
+
+
 def test_progress_is_told_and_ends_at_the_end(tmp_path: Path) -> None:
     heard: list[tuple[int, int, int]] = []
     path = quotes(tmp_path, *(quote(n / 10) for n in range(10_000)))
