@@ -55,6 +55,7 @@ _HEADERLESS = (
     ("bookTicker", re.compile(rf"\d+(?:,{_NUMBER}){{4}},{_TIME},{_TIME}")),
 )
 _ORDERS = {"aggTrades": _AGG_TRADE_ORDER, "trades": _TRADE_ORDER, "bookTicker": list(_BOOK_ORDER)}
+_ID = re.compile(r"-?\d{1,20}")
 _FLAGS = {"true": True, "false": False}
 
 
@@ -91,7 +92,7 @@ class BinanceTradesDecoder:
         maker = _FLAGS.get(maker_text.lower())
         if maker is None:
             raise ValueError(f"is_buyer_maker {maker_text[:40]!r} is neither true nor false")
-        if not trade_id.lstrip("-").isdecimal():
+        if not _ID.fullmatch(trade_id):
             raise ValueError(f"trade id {trade_id[:40]!r} is not a number")
         if self._instrument is None:
             return Skipped(SkipReason.UNMATCHED, self._symbol)
@@ -135,7 +136,7 @@ class BinanceBookDecoder:
         (bids, asks), (bid_sizes, ask_sizes) = self._prices, self._sizes
         bid, bid_size = book_side(bids[bid_text], bid_sizes[bid_size_text])
         ask, ask_size = book_side(asks[ask_text], ask_sizes[ask_size_text])
-        if not update_id.isdecimal():
+        if not _ID.fullmatch(update_id):
             raise ValueError(f"update id {update_id[:40]!r} is not a number")
         if self._instrument is None:
             return Skipped(SkipReason.UNMATCHED, self._symbol)

@@ -67,6 +67,7 @@ _MAGICS = {
     b"\xfd7zX": "compressed with xz: unpack it first, or use gzip",
     b"BZh": "compressed with bzip2: unpack it first, or use gzip",
 }
+_HEAD_BYTES_MAX = 16 * 1024 * 1024
 _ROW = re.compile(rb"[\w.:+-]*\d[\w.:+-]*(,[^,]*)+")
 
 
@@ -124,12 +125,17 @@ def recognise(path: Path, wanted: str | None = None) -> Recognised:
 
 
 def _first_lines(path: Path) -> list[tuple[int, bytes]]:
+    """The first lines with their numbers: at most `HEAD_ROWS` and `_HEAD_BYTES_MAX`."""
     numbered: list[tuple[int, bytes]] = []
+    size = 0
     try:
         with closing(iter(Lines(path))) as lines:
             for number, line in islice(lines, HEAD_ROWS):
                 if line is not None:
                     numbered.append((number, line))
+                    size += len(line)
+                if size > _HEAD_BYTES_MAX:
+                    break
     except DamagedEndError as damage:
         if not numbered:
             raise MarketFileError(f"{path}: {damage}") from None
