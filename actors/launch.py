@@ -23,6 +23,7 @@ from actors.doctor import check_file_system
 from actors.earlier_sessions import REPLAY_HOLDER, TimeGoesBack, clock_floor_us, resume_point
 from actors.engine import Engine, EngineSettings
 from actors.feeds.files import MarketFile, MarketFileError, derive_instruments, open_market_file
+from actors.feeds.matching import unfed_position
 from actors.feeds.synthetic import SyntheticMarket
 from actors.lock import DatabaseLock
 from actors.replay import Replay
@@ -75,12 +76,14 @@ class Launch:
     config: Config
     database: Path
     data: Path | None = None
+    data_format: str | None = None
+    data_symbol: str | None = None
     speed: str = "1"
     strict: bool = False
     duration_s: float | None = None
     accept_divergence: bool = False
     on_status: Callable[[Engine, str], None] = lambda engine, note: None
-    on_progress: Callable[[Engine, int], None] = lambda engine, rows: None
+    on_progress: Callable[[Engine, int, int, int], None] = lambda engine, rows, done, total: None
     interrupted: bool = False
     _lock: DatabaseLock | None = field(default=None, init=False)
 
@@ -117,9 +120,17 @@ class Launch:
             if self.config.instruments:
                 specs: tuple[Instrument, ...] = instruments_of(self.config)
             else:
-                specs = tuple(tradable(spec) for spec in derive_instruments(self.data))
+                derived = derive_instruments(self.data, self.data_format, self.data_symbol)
+                specs = tuple(tradable(spec) for spec in derived)
             gap_us = round(self.config.feed.gap_s * SECOND_US)
-            return open_market_file(self.data, specs, strict=self.strict, gap_us=gap_us)
+            return open_market_file(
+                self.data,
+                specs,
+                format=self.data_format,
+                strict=self.strict,
+                gap_us=gap_us,
+                symbol=self.data_symbol,
+            )
         except MarketFileError as problem:
             raise LaunchError(str(problem), 4 if not self.data.is_file() else 2) from problem
 
@@ -203,6 +214,15 @@ class Launch:
     def _specs(self, source: MarketFile | None) -> tuple[Instrument, ...]:
         return source.instruments if source is not None else instruments_of(self.config)
 
+    def _fed(self, engine: Engine, source: MarketFile | None) -> Engine:
+        """The engine, when every open position gets data from the file. Raises LaunchError."""
+        held = {p.position_id: p.instrument for p in engine.world.positions.values() if p.is_open}
+        problem = None if source is None else unfed_position(source, held)
+        if problem is not None:
+            _close(engine)
+            raise LaunchError(problem, 3)
+        return engine
+
     def speed_factor(self) -> float:
         """How much faster than its own time a file is played; 0 when it is no number."""
         try:
@@ -212,20 +232,14 @@ class Launch:
         return factor if math.isfinite(factor) else 0.0
 
     def _replay(self, source: MarketFile) -> Summary:
-        rows = iter(source)
-        try:
-            first = next(rows, None)
-        except MarketFileError as problem:
-            raise LaunchError(str(problem), 2) from problem
-        if first is None:
-            raise LaunchError(f"{self.data}: no row that can be used; {source.report.summary()}", 2)
+        first, rows = self._begun(source)
         record = truth_path(self.config, self.database)
         resume_us, note = self._earlier(lambda: resume_point(self.database, record, first.event_us))
         if note:
             logger.info("REPLAY {}", note)
         clock = SimulatedClock(max(first.event_us, resume_us))
         venue = self.sim_venue(source.instruments)
-        engine = self.engine(source.instruments, clock, venue, simulated=True)
+        engine = self._fed(self.engine(source.instruments, clock, venue, simulated=True), source)
         replay = Replay(
             engine,
             clock,
@@ -235,7 +249,7 @@ class Launch:
             gap_us=round(self.config.feed.gap_s * SECOND_US),
             shutdown_deadline_us=round(self.config.engine.shutdown_deadline_s * SECOND_US),
             duration_us=None if self.duration_s is None else round(self.duration_s * SECOND_US),
-            on_progress=lambda count: self.on_progress(engine, count),
+            on_progress=lambda count: self.on_progress(engine, count, *source.progress()),
         )
         try:
             trio.run(_with_signals, replay)
@@ -246,6 +260,18 @@ class Launch:
         finally:
             _close(engine)
             venue.close()
+
+    def _begun(self, source: MarketFile) -> tuple[MarketData, Iterator[MarketData]]:
+        """The first row, and those behind it: whatever looks over the whole file first (parquet
+        does) has done so before anything runs. Raises LaunchError."""
+        rows = iter(source)
+        try:
+            first = next(rows, None)
+        except MarketFileError as problem:
+            raise LaunchError(str(problem), 2) from problem
+        if first is None:
+            raise LaunchError(f"{self.data}: no row that can be used; {source.report.summary()}", 2)
+        return first, rows
 
     def _damaged(self, problem: JournalDamaged) -> LaunchError:
         """Say which file, and what to do, where the message does not say it itself."""
@@ -271,6 +297,7 @@ class Launch:
     def _serve(self, source: MarketFile | None) -> Summary:
         config = self.config
         specs = self._specs(source)
+        rows = None if source is None else _chained(*self._begun(source))
         clock = SystemClock()
         clock.not_before(self._earlier(lambda: clock_floor_us(self.database, clock.now_us())))
         local = None if config.venue.socket else self.sim_venue(specs)
@@ -279,9 +306,9 @@ class Launch:
             if local is not None
             else SocketVenue(Path(config.venue.socket))
         )
-        engine = self.engine(specs, clock, venue, simulated=False)
+        engine = self._fed(self.engine(specs, clock, venue, simulated=False), source)
         options = ServiceOptions(
-            market=self._market(source, specs, engine, clock),
+            market=self._market(rows, specs, engine, clock),
             duration_s=self.duration_s,
             shutdown_deadline_s=config.engine.shutdown_deadline_s,
             turn_slow_s=config.engine.turn_slow_s,
@@ -315,13 +342,17 @@ class Launch:
                 local.close()
 
     def _market(
-        self, source: MarketFile | None, specs: tuple[Instrument, ...], engine: Engine, clock: Clock
+        self,
+        rows: Iterator[MarketData] | None,
+        specs: tuple[Instrument, ...],
+        engine: Engine,
+        clock: Clock,
     ) -> Iterator[MarketData]:
         """Market data in the clock's own time: the synthetic market, or a file moved to now."""
-        if source is None:
+        if rows is None:
             rng = random.Random(f"{self.config.engine.seed}/market/{engine.writer.head.seq}")
             return iter(SyntheticMarket(specs, rng, clock.now_us()))
-        return _moved_to_now(iter(source), clock, self.speed_factor())
+        return _moved_to_now(rows, clock, self.speed_factor())
 
     def _summary(self, engine: Engine, reason: str, feed: dict[str, Any] | None) -> Summary:
         if engine.writer.failed is None:
@@ -355,6 +386,7 @@ def _feed_report(source: MarketFile) -> dict[str, Any]:
     report = source.report
     return {
         "format": report.format,
+        "place": report.place,
         "rows": report.rows,
         "quotes": report.quotes,
         "trades": report.trades,

@@ -81,8 +81,10 @@ class Summary:
         if self.feed is not None:
             counts = ", ".join(f"{k} {v}" for k, v in self.feed.items() if isinstance(v, int) and v)
             lines.append(f"  data: {self.feed.get('format', '')} {counts}")
+            place = self.feed.get("place", "line")
             lines += [
-                f"    line {line}: {text}" for line, text in self.feed.get("problems", [])[:10]
+                f"    {place} {number}: {text}"
+                for number, text in self.feed.get("problems", [])[:10]
             ]
         return lines
 

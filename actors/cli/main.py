@@ -61,6 +61,7 @@ COMMANDS = (
     ("rebuild", "upkeep_commands:rebuild", "Drop the tables and fold the journal anew."),
     ("doctor", "upkeep_commands:doctor", "Is this machine fit to hold a position?"),
     ("config", "config_commands:config_app", "The configuration: values, sources, meaning."),
+    ("data", "data_commands:data_app", "Market data files: look before trading on them."),
     ("chaos", "chaos_commands:chaos_app", "Scenarios, faults and exploration."),
     ("fsm", "fsm_commands:fsm_app", "The state machines: export them, check the export."),
 )

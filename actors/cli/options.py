@@ -22,6 +22,7 @@ class CommandFailed(Exception):
 
 
 _COUNT_MAX = 10**18
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def check_count(option: str, value: int | None, least: int) -> None:
@@ -29,6 +30,25 @@ def check_count(option: str, value: int | None, least: int) -> None:
     if value is not None and not least <= value <= _COUNT_MAX:
         what = f"at least {least}" if value < least else f"at most {_COUNT_MAX}"
         raise CommandFailed(f"{option} {value}: must be {what}", USAGE)
+
+
+def duration(option: str, text: str) -> float:
+    """Seconds of `30s`, `5m`, `1.5h`, `500ms` or a plain number of seconds.
+
+    Raises CommandFailed (2), naming the option, for anything else.
+    """
+    number, unit = text, "s"
+    for suffix in sorted(_UNITS, key=len, reverse=True):
+        if text.endswith(suffix):
+            number, unit = text[: -len(suffix)], suffix
+            break
+    try:
+        seconds = float(number) * _UNITS[unit]
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise CommandFailed(f"{option} {text}: a time such as 30s, 5m or 1h", USAGE)
+    return seconds
 
 
 @Parameter(name="*")

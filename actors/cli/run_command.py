@@ -9,16 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from actors.cli.options import CHECK_FAILED, JOURNAL_FAILED, CommandFailed, Json, Place
+from actors.cli.options import (
+    CHECK_FAILED,
+    JOURNAL_FAILED,
+    CommandFailed,
+    Json,
+    Place,
+    duration,
+)
 from actors.runtime.clock import elapsed_s
 
 if TYPE_CHECKING:
+    from actors.cli.reading_progress import ReadingProgress
     from actors.engine import Engine
     from actors.launch import AlreadyRunning, Launch
     from actors.summary import Summary
 
 HALTED, REFUSED, INTERRUPTED, USAGE = 5, 3, 130, 2
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def register(app: App) -> None:
@@ -33,6 +40,13 @@ def run(
         str | None, Parameter(name="--for", help="End by itself after this time: 30s, 5m, 1h.")
     ] = None,
     data: Annotated[Path | None, Parameter(help="Replay this market data file.")] = None,
+    format_: Annotated[
+        str | None,
+        Parameter(name="--format", help="Format of --data. Without it: recognised by content."),
+    ] = None,
+    symbol: Annotated[
+        str | None, Parameter(help="What the rows of --data are of, where they do not name it.")
+    ] = None,
     speed: Annotated[str, Parameter(help="1, a factor, or max (simulated time).")] = "1",
     strict: Annotated[bool, Parameter(help="Stop at the first bad row of --data.")] = False,
     seed: Annotated[int | None, Parameter(help="Seed of market and venue.")] = None,
@@ -59,14 +73,16 @@ def run(
     if seed is not None:
         flags["engine.seed"] = str(seed)
     config = with_overrides(config, flags, "command line") if flags else config
-    show = Screen(quiet=json)
+    show = Screen(quiet=json, file="" if data is None else data.name)
     launch = Launch(
         config=config,
         database=place.db or Path(config.engine.db),
         data=data,
+        data_format=format_,
+        data_symbol=symbol,
         speed=speed,
         strict=strict,
-        duration_s=None if for_ is None else duration(for_),
+        duration_s=None if for_ is None else duration("--for", for_),
         accept_divergence=accept_truth_divergence,
         on_status=show.status,
         on_progress=show.progress,
@@ -83,22 +99,6 @@ def run(
         show.close()
     _print(summary, as_json=json)
     return exit_code(summary, interrupted=launch.interrupted)
-
-
-def duration(text: str) -> float:
-    """Seconds of `30s`, `5m`, `1.5h`, `500ms` or a plain number of seconds."""
-    number, unit = text, "s"
-    for suffix in sorted(_UNITS, key=len, reverse=True):
-        if text.endswith(suffix):
-            number, unit = text[: -len(suffix)], suffix
-            break
-    try:
-        seconds = float(number) * _UNITS[unit]
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < float("inf"):
-        raise CommandFailed(f"--for {text}: a time such as 30s, 5m or 1h", USAGE)
-    return seconds
 
 
 def exit_code(summary: Summary, *, interrupted: bool) -> int:
@@ -172,7 +172,10 @@ def observed_line(document: dict[str, Any]) -> str:
 class Screen:
     """The line that updates while a person looks, or a line now and then for a log."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, file: str = "") -> None:
+        self._bar: ReadingProgress | None = None
+        self._file = file
+        self._silent = quiet
         self._terminal = sys.stderr.isatty()
         self._every_s = 0.2 if self._terminal else 10.0
         self._shown_at = 0.0
@@ -194,14 +197,17 @@ class Screen:
         )
         self._show(f"{text} | stopping: {waiting}" if waiting else text)
 
-    def progress(self, engine: Engine, rows: int) -> None:
-        """How far a replay is."""
-        took = max(elapsed_s() - self._started, 1e-6)
+    def progress(self, engine: Engine, rows: int, done: int, total: int) -> None:
+        """How far a replay is: a bar on a terminal, nothing elsewhere."""
+        if not self._terminal or self._silent:
+            return
+        if self._bar is None:
+            from actors.cli.reading_progress import ReadingProgress
+
+            self._bar = ReadingProgress(self._file, quiet=False)
+            self._bar.__enter__()
         held = sum(1 for p in engine.world.positions.values() if p.is_open)
-        self._show(
-            f"{rows:,} rows | {rows / took:,.0f} rows/s | open positions {held} | "
-            f"seq {engine.writer.head.seq}"
-        )
+        self._bar.update(rows, done, total, f"open positions {held}  seq {engine.writer.head.seq}")
 
     def _up(self) -> str:
         seconds = int(elapsed_s() - self._started)
@@ -219,6 +225,8 @@ class Screen:
             print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Leave the line behind."""
+        """Leave the line behind; a bar goes."""
+        if self._bar is not None:
+            self._bar.close()
         if self._open:
             print(file=sys.stderr)

@@ -19,6 +19,10 @@ GZIP_MAGIC = b"\x1f\x8b"
 LINE_BYTES_MAX = 1 << 20
 
 
+#: A generator, so that whoever stops early can close it, and with it the file.
+NumberedLines = Generator[tuple[int, bytes | None], None, None]
+
+
 class DamagedEndError(Exception):
     """The file ends too early or turns unreadable at `line`; the lines before were good."""
 
@@ -54,43 +58,60 @@ def open_bytes(path: Path) -> BinaryIO:
     return raw
 
 
-def read_lines(path: Path) -> Generator[tuple[int, bytes | None], None, None]:
-    """(line number from 1, line without its end) of every line that is not empty.
+class Lines:
+    """The lines of one file, read once; says meanwhile how far it is."""
 
-    A line above `LINE_BYTES_MAX` comes as None. Raises DamagedEndError after the last readable
-    line of a gzip that is cut off or corrupt, and MarketFileError when the disk fails.
-    """
-    number = 0
-    with open_bytes(path) as stream:
-        # GzipFile's own readline: a BufferedReader around it would lose what was unpacked
-        # before the damage. Plain files have one already.
-        readline = stream.readline
-        while True:
-            try:
-                line = readline(LINE_BYTES_MAX)
-                if not line:
-                    return
-                number += 1
-                too_long = len(line) >= LINE_BYTES_MAX and not line.endswith(b"\n")
-                while too_long and line and not line.endswith(b"\n"):
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._raw: BinaryIO | None = None
+        self._bytes_total = 0
+
+    def progress(self) -> tuple[int, int]:
+        """(bytes read, bytes in all) of the file as it lies on the disk."""
+        raw = self._raw
+        if raw is None or raw.closed:
+            return self._bytes_total, self._bytes_total
+        return raw.tell(), self._bytes_total
+
+    def __iter__(self) -> NumberedLines:
+        """(line number from 1, line without its end) of every line that is not empty.
+
+        A line above `LINE_BYTES_MAX` comes as None. Raises DamagedEndError after the last readable
+        line of a gzip that is cut off or corrupt, and MarketFileError when the disk fails.
+        """
+        number = 0
+        with open_bytes(self.path) as stream:
+            self._raw = getattr(stream, "fileobj", None) or stream
+            self._bytes_total = self.path.stat().st_size
+            # GzipFile's own readline: a BufferedReader around it would lose what was unpacked
+            # before the damage. Plain files have one already.
+            readline = stream.readline
+            while True:
+                try:
                     line = readline(LINE_BYTES_MAX)
-            except EOFError:
-                raise DamagedEndError(
-                    number + 1,
-                    f"the compressed file ends in the middle of line {number + 1}: "
-                    "everything before it was read; fetch the file again for the rest",
-                ) from None
-            except (zlib.error, gzip.BadGzipFile) as error:
-                raise DamagedEndError(
-                    number + 1,
-                    f"the compressed file is corrupt behind line {number} ({error}): "
-                    "everything before it was read; fetch the file again for the rest",
-                ) from None
-            except OSError as error:
-                raise MarketFileError(
-                    f"{path}: line {number + 1}: cannot be read: {error.strerror or error}"
-                ) from None
-            if too_long:
-                yield number, None
-            elif line := line.strip():
-                yield number, line
+                    if not line:
+                        return
+                    number += 1
+                    too_long = len(line) >= LINE_BYTES_MAX and not line.endswith(b"\n")
+                    while too_long and line and not line.endswith(b"\n"):
+                        line = readline(LINE_BYTES_MAX)
+                except EOFError:
+                    raise DamagedEndError(
+                        number + 1,
+                        f"the compressed file ends in the middle of line {number + 1}: "
+                        "everything before it was read; fetch the file again for the rest",
+                    ) from None
+                except (zlib.error, gzip.BadGzipFile) as error:
+                    raise DamagedEndError(
+                        number + 1,
+                        f"the compressed file is corrupt behind line {number} ({error}): "
+                        "everything before it was read; fetch the file again for the rest",
+                    ) from None
+                except OSError as error:
+                    raise MarketFileError(
+                        f"{self.path}: line {number + 1}: cannot be read: {error.strerror or error}"
+                    ) from None
+                if too_long:
+                    yield number, None
+                elif line := line.strip():
+                    yield number, line

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from actors.feeds.csv_rows import Columns
 from actors.feeds.decoding import (
     Decoded,
+    Names,
+    Numbers,
     RecentIds,
     Skipped,
     SkipReason,
     SymbolResolver,
     book_side,
-    number_from,
+    row_identity,
 )
 from actors.feeds.timestamps import timestamp_us
 from fsm.market import Tick
@@ -28,24 +30,23 @@ class QuotesDecoder:
     """Rows to ticks. An empty or zero price, or a zero size, is a missing side."""
 
     def __init__(self, resolve: SymbolResolver, header: Sequence[str]) -> None:
-        self._resolve = resolve
+        self._names = Names(resolve)
         self._columns = Columns(header, COLUMNS)
         self._recent = RecentIds()
+        self._prices = Numbers("bid"), Numbers("ask")
+        self._sizes = Numbers("bid_size"), Numbers("ask_size")
 
     def decode_line(self, line: bytes) -> Decoded:
         """See `LineDecoder`."""
         time, symbol, bid_text, ask_text, bid_size_text, ask_size_text = self._columns.pick(line)
         event_us = timestamp_us(time)
-        bid, bid_size = book_side(
-            number_from(bid_text, "bid"), number_from(bid_size_text, "bid_size")
-        )
-        ask, ask_size = book_side(
-            number_from(ask_text, "ask"), number_from(ask_size_text, "ask_size")
-        )
-        instrument = self._resolve(symbol)
+        (bids, asks), (bid_sizes, ask_sizes) = self._prices, self._sizes
+        bid, bid_size = book_side(bids[bid_text], bid_sizes[bid_size_text])
+        ask, ask_size = book_side(asks[ask_text], ask_sizes[ask_size_text])
+        instrument = self._names[symbol]
         if instrument is None:
             return Skipped(SkipReason.UNMATCHED, symbol)
-        if not self._recent.add((event_us, instrument, bid, ask, bid_size, ask_size)):
+        if not self._recent.add(row_identity(line)):
             return Skipped(SkipReason.DUPLICATE, f"quote of {symbol} at {time}")
         return Tick(
             instrument=instrument,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 
 from fsm.market import MarketData
@@ -17,15 +18,27 @@ class ReorderBuffer:
     A quote of 12:00:00.110 may arrive before the trade of 12:00:00.000 that caused it: the
     exchange's streams are ordered each by itself only. Equal times keep the order of arrival.
     What arrives behind something already released goes straight out again, with its true time:
-    `push` says so, the caller counts it, nothing is dropped.
+    the caller sees it by `released_us` and counts it, nothing is dropped.
+
+    Rows that come in order wait in a queue and cost next to nothing; only those that came behind a
+    younger one go through a heap.
     """
 
-    __slots__ = ("_heap", "_items_max", "_sequence", "_window_us", "newest_us", "released_us")
+    __slots__ = (
+        "_behind",
+        "_items_max",
+        "_queue",
+        "_sequence",
+        "_window_us",
+        "newest_us",
+        "released_us",
+    )
 
     def __init__(
         self, window_us: int = WINDOW_US_DEFAULT, items_max: int = ITEMS_MAX_DEFAULT
     ) -> None:
-        self._heap: list[tuple[int, int, MarketData]] = []
+        self._queue: deque[MarketData] = deque()
+        self._behind: list[tuple[int, int, MarketData]] = []
         self._window_us = window_us
         self._items_max = items_max
         self._sequence = 0
@@ -33,29 +46,49 @@ class ReorderBuffer:
         self.released_us = 0
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._queue) + len(self._behind)
 
-    def push(self, item: MarketData) -> bool:
-        """Take `item`; False when it is too late to come out in order."""
+    def push(self, item: MarketData) -> Sequence[MarketData]:
+        """Take `item`, and give what need not wait any longer, oldest first."""
         event_us = item.event_us
-        self.newest_us = max(self.newest_us, event_us)
-        self._sequence += 1
-        heappush(self._heap, (event_us, self._sequence, item))
-        return event_us >= self.released_us
-
-    def ready(self) -> Iterator[MarketData]:
-        """What need not wait any longer, oldest first."""
-        heap = self._heap
+        queue = self._queue
+        if event_us >= self.newest_us:
+            self.newest_us = event_us
+            queue.append(item)
+        else:
+            self._sequence += 1
+            heappush(self._behind, (event_us, self._sequence, item))
         horizon_us = self.newest_us - self._window_us
-        while heap and (heap[0][0] <= horizon_us or len(heap) > self._items_max):
-            yield self._pop()
+        ready: list[MarketData] = []
+        if not self._behind:  # nearly always: the queue alone is in order
+            while queue and (queue[0].event_us <= horizon_us or len(queue) > self._items_max):
+                ready.append(queue.popleft())
+            if ready:
+                self.released_us = ready[-1].event_us
+            return ready
+        while queue or self._behind:
+            if self._oldest_us() > horizon_us and len(self) <= self._items_max:
+                break
+            ready.append(self._pop())
+        return ready
 
     def rest(self) -> Iterator[MarketData]:
         """Everything that is still held, oldest first: the source has ended."""
-        while self._heap:
+        while self._queue or self._behind:
             yield self._pop()
 
+    def _oldest_us(self) -> int:
+        if not self._behind:
+            return self._queue[0].event_us
+        behind_us = self._behind[0][0]
+        return min(behind_us, self._queue[0].event_us) if self._queue else behind_us
+
     def _pop(self) -> MarketData:
-        event_us, _, item = heappop(self._heap)
-        self.released_us = max(self.released_us, event_us)
+        behind, queue = self._behind, self._queue
+        # At equal times the queue's item came first: what is behind came after something younger.
+        if behind and not (queue and queue[0].event_us <= behind[0][0]):
+            item = heappop(behind)[2]
+        else:
+            item = queue.popleft()
+        self.released_us = max(self.released_us, item.event_us)
         return item

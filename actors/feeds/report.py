@@ -28,10 +28,14 @@ class FeedReport:
     reorder window, so that they were delivered after younger rows. `reordered` rows of different
     streams crossed each other by less than the window and were put in order: no damage.
     `clock_offset_us` is the exchange's clock minus the local one where the file shows both.
-    `problems` holds the first `PROBLEMS_MAX` of `problems_total` as (line number, message).
+    `problems` holds the first `PROBLEMS_MAX` of `problems_total` as (number, message); the numbers
+    are lines, or rows where `place` says so (parquet, JSON). `symbol_from` tells where the symbol
+    comes from when no column has it.
     """
 
     format: str
+    place: str = "line"
+    symbol_from: str | None = None
     rows: int = 0
     quotes: int = 0
     trades: int = 0
@@ -45,6 +49,7 @@ class FeedReport:
     reordered: int = 0
     gaps: int = 0
     gap_list: list[FeedGap] = field(factory=list)
+    longest_gap: FeedGap | None = None
     first_us: int | None = None
     last_us: int | None = None
     clock_offset_us: int | None = None
@@ -71,6 +76,9 @@ class FeedReport:
     def add_gap(self, gap: FeedGap) -> None:
         """Count a gap and keep it while there is room."""
         self.gaps += 1
+        longest = self.longest_gap
+        if longest is None or gap.to_us - gap.from_us > longest.to_us - longest.from_us:
+            self.longest_gap = gap
         if len(self.gap_list) < GAPS_MAX:
             self.gap_list.append(gap)
 

@@ -1,7 +1,7 @@
 """From the symbols that sources write to the instruments that we trade, and back.
 
-Responsible for matching (names, aliases, punctuation and case aside) and for deriving an
-instrument from a symbol and the numbers seen with it. Never invents a match.
+Responsible for matching (names, aliases, punctuation, case and the venues' own asset codes aside)
+and for deriving an instrument from a symbol and the numbers seen with it. Never invents a match.
 """
 
 from __future__ import annotations
@@ -28,36 +28,52 @@ QUOTE_ASSETS = (
     "BRL",
     "DAI",
     "BTC",
+    "XBT",
     "ETH",
     "BNB",
     "XRP",
 )
+#: Asset codes that say what another one says: Kraken and BitMEX write XBT, Kraken XDG too.
+ASSET_CODES = {"XBT": "BTC", "XDG": "DOGE"}
+#: Kraken's first assets carry a letter for their class: XXBT, ZUSD. Later ones do not.
+_KRAKEN_COINS = frozenset(
+    ["ETC", "ETH", "LTC", "MLN", "REP", "XBT", "XDG", "XLM", "XMR", "XRP", "ZEC"]
+)
+_KRAKEN_MONEY = frozenset(["AUD", "CAD", "EUR", "GBP", "JPY", "USD"])
 _SEPARATORS = "/-_: "
 #: No venue trades in finer steps; 1e-9999 is damage.
 _EXPONENT_MIN = -18
 
 
 class SymbolIndex:
-    """Finds the instrument that answers to a symbol: exactly written first, then by its key."""
+    """Finds the instrument that answers to a symbol: exactly written first, then by its key, then
+    by the key of what the venue's spelling means (XXBTZUSD is BTC/USD)."""
 
-    __slots__ = ("_by_key", "_exact")
+    __slots__ = ("_by_key", "_by_meaning", "_exact")
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
         self._exact: dict[str, str] = {}
         self._by_key: dict[str, list[str]] = {}
+        self._by_meaning: dict[str, list[str]] = {}
         for instrument in instruments:
             for symbol in (instrument.name, *instrument.aliases):
                 self._exact.setdefault(symbol, instrument.name)
-                names = self._by_key.setdefault(symbol_key(symbol), [])
-                if instrument.name not in names:
-                    names.append(instrument.name)
+                for found, key in (
+                    (self._by_key, symbol_key(symbol)),
+                    (self._by_meaning, meaning_key(symbol)),
+                ):
+                    names = found.setdefault(key, [])
+                    if instrument.name not in names:
+                        names.append(instrument.name)
 
     def resolve(self, symbol: str) -> str | None:
         """The instrument's name, or None. Raises MarketFileError when several answer to it."""
         exact = self._exact.get(symbol)
         if exact is not None:
             return exact
-        names = self._by_key.get(symbol_key(symbol), ())
+        names = self._by_key.get(symbol_key(symbol))
+        if names is None:
+            names = self._by_meaning.get(meaning_key(symbol), [])
         if len(names) > 1:
             raise MarketFileError(
                 f"symbol {symbol!r} fits several instruments ({', '.join(names)}): "
@@ -67,16 +83,33 @@ class SymbolIndex:
 
 
 def split_symbol(symbol: str) -> tuple[str, str] | None:
-    """(base, quote) of BTCUSDT, BTC/USDT, btc-usdt; None when it cannot be told."""
+    """(base, quote) of BTCUSDT, BTC/USDT, btc-usdt, XXBTZUSD; None when it cannot be told.
+
+    Venues' own asset codes come out as everybody else's: XBT as BTC.
+    """
     text = symbol.upper()
     for separator in _SEPARATORS:
         base, found, quote = text.partition(separator)
         if found and base.isalnum() and quote.isalpha():
-            return base, quote
+            return _asset(base), _asset(quote)
+    if len(text) == 8 and text[0] == "X" and text[1:4] in _KRAKEN_COINS:
+        coin, kind, quote = text[1:4], text[4], text[5:]
+        if (kind == "Z" and quote in _KRAKEN_MONEY) or (kind == "X" and quote in _KRAKEN_COINS):
+            return _asset(coin), _asset(quote)
     for quote in QUOTE_ASSETS:
         if text.endswith(quote) and text[: -len(quote)].isalnum():
-            return text[: -len(quote)], quote
+            return _asset(text[: -len(quote)]), _asset(quote)
     return None
+
+
+def meaning_key(symbol: str) -> str:
+    """The key of base and quote where the symbol can be split, else of the symbol itself."""
+    parts = split_symbol(symbol)
+    return symbol_key(symbol) if parts is None else symbol_key("".join(parts))
+
+
+def _asset(code: str) -> str:
+    return ASSET_CODES.get(code, code)
 
 
 def derive_instrument(

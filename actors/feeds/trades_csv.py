@@ -8,16 +8,17 @@ counted twice is worse than one counted short. It is reported with its line, as 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from actors.feeds.csv_rows import Columns
 from actors.feeds.decoding import (
     Decoded,
+    Names,
+    PositiveNumbers,
     RecentIds,
     Skipped,
     SkipReason,
     SymbolResolver,
-    number_from,
+    trade_identity,
 )
 from actors.feeds.timestamps import timestamp_us
 from fsm.market import MarketTrade
@@ -32,27 +33,23 @@ class TradesDecoder:
     """Rows to market trades. `side` is the taker's: buy, sell, b, s, or empty for not known."""
 
     def __init__(self, resolve: SymbolResolver, header: Sequence[str]) -> None:
-        self._resolve = resolve
+        self._names = Names(resolve)
         self._columns = Columns(header, COLUMNS, OPTIONAL_COLUMNS)
         self._recent = RecentIds()
+        self._prices, self._sizes = PositiveNumbers("price"), PositiveNumbers("size")
 
     def decode_line(self, line: bytes) -> Decoded:
         """See `LineDecoder`."""
         time, symbol, price_text, size_text, side_text, trade_id = self._columns.pick(line)
         event_us = timestamp_us(time)
-        price = _positive(price_text, "price")
-        qty = _positive(size_text, "size")
-        try:
-            side = _SIDES[side_text.lower()]
-        except KeyError:
-            raise ValueError(f"side {side_text[:40]!r} is neither buy nor sell") from None
-        instrument = self._resolve(symbol)
+        price, qty = self._prices[price_text], self._sizes[size_text]
+        assert price is not None
+        assert qty is not None
+        side = taker_side(side_text)
+        instrument = self._names[symbol]
         if instrument is None:
             return Skipped(SkipReason.UNMATCHED, symbol)
-        member: object = (
-            (instrument, trade_id) if trade_id else (event_us, instrument, price, qty, side)
-        )
-        if not self._recent.add(member):
+        if not self._recent.add(trade_identity(instrument, trade_id, line)):
             return Skipped(SkipReason.DUPLICATE, f"trade {trade_id or 'row'} of {symbol} at {time}")
         return MarketTrade(
             instrument=instrument,
@@ -69,8 +66,13 @@ class TradesDecoder:
         return None
 
 
-def _positive(text: str, name: str) -> Decimal:
-    number = number_from(text, name)
-    if not number:
-        raise ValueError(f"{name} {text[:40]!r} of a trade must be above zero")
-    return number
+def taker_side(text: str) -> Side | None:
+    """The taker's side as files write it. Raises ValueError for what is neither."""
+    try:
+        return _SIDES[text]
+    except KeyError:
+        pass
+    try:
+        return _SIDES[text.lower()]
+    except KeyError:
+        raise ValueError(f"side {text[:40]!r} is neither buy nor sell") from None

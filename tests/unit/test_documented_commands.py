@@ -1,4 +1,4 @@
-"""The tutorial is run as it is written, and the README names only commands that exist."""
+"""The tutorial and the pages on data are run as written; the README names commands that exist."""
 
 from __future__ import annotations
 
@@ -76,6 +76,18 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
         assert [] == missing(step, done.stdout), f"{step.command}\n{done.stdout}"
 
 
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs/how-to").glob("data-*.md")), ids=lambda page: page.stem
+)
+def test_the_pages_on_data_do_what_they_say(page: Path, tmp_path: Path) -> None:
+    steps = steps_of(page)
+    assert any("data check" in step.command for step in steps)
+    for step in steps:
+        done = run(step.command, tmp_path)
+        assert 0 == done.returncode, f"{step.command}\n{done.stdout}\n{done.stderr}"
+        assert [] == missing(step, done.stdout), f"{step.command}\n{done.stdout}"
+
+
 @pytest.mark.parametrize("step", steps_of(ROOT / "README.md"), ids=lambda step: step.command[:40])
 def test_the_readme_names_commands_that_exist(step: Step) -> None:
     words = step.command.split()
@@ -83,7 +95,7 @@ def test_the_readme_names_commands_that_exist(step: Step) -> None:
         assert os.access(ROOT / words[0], os.X_OK)
         return
     command = [word for word in words[:3] if not word.startswith("-")]
-    last = 3 if command[1] in ("chaos", "fsm", "config") else 2
+    last = 3 if command[1] in ("chaos", "fsm", "config", "data") else 2
     done = run(f"{' '.join(command[:last])} --help", ROOT)
     assert 0 == done.returncode, done.stderr
     for option in re.findall(r"--[a-z-]+", step.command):

@@ -134,6 +134,43 @@ def test_younger_data_follows_on_the_same_account(tmp_path: Path) -> None:
     assert 0 == holdfast(tmp_path, "verify")[0]
 
 
+def test_data_without_the_symbol_of_an_open_position_is_refused(tmp_path: Path) -> None:
+    """Its stop would wait for a price that never comes."""
+    (tmp_path / "holdfast.toml").write_text("[strategies.buy_and_hold]\ninstrument = 'ABC/USD'\n")
+    quotes(tmp_path)
+    replay(tmp_path)
+    code, out, _ = holdfast(tmp_path, "positions", "--json")
+    (position,) = json.loads(out)
+    assert (0, "MONITORING") == (code, position["state"])
+    (tmp_path / "holdfast.toml").unlink()
+    later = quotes(tmp_path, "later.csv", start_ms=1_700_000_100_000)
+    later.write_text(later.read_text().replace("ABC/USD", "ABC-EUR"))
+    code, out, err = holdfast(tmp_path, "run", "--data", "later.csv", "--speed", "max")
+    assert (3, "") == (code, out)
+    assert "is open on ABC/USD, and no symbol of this file answers to it (it has ABC-EUR)" in err
+    # The same under another spelling is the same instrument, and the session goes on.
+    later.write_text(later.read_text().replace("ABC-EUR", "abcusd"))
+    code, _, err = holdfast(tmp_path, "run", "--data", "later.csv", "--speed", "max")
+    assert 0 == code, err
+
+
+def test_rows_without_a_symbol_are_named_on_the_command_line(tmp_path: Path) -> None:
+    rows = [f"{n},{10_000 + n % 9},1,10001,2,{1_700_000_000_000 + n * 100},0" for n in range(600)]
+    header = "update_id,best_bid_price,best_bid_qty,best_ask_price,best_ask_qty,transaction_time,x"
+    (tmp_path / "dump.csv").write_text("\n".join([header, *rows]) + "\n")
+    command = ("run", "--data", "dump.csv", "--speed", "max", "--json")
+    code, out, err = holdfast(tmp_path, *command)
+    assert (2, "") == (code, out)
+    assert "--symbol" in err
+    code, out, err = holdfast(tmp_path, *command, "--symbol", "ABCUSDT")
+    assert 0 == code, err
+    feed = json.loads(out)["feed"]
+    assert ("binance-bookticker", 600) == (feed["format"], feed["quotes"])
+    code, _, err = holdfast(tmp_path, *command, "--format", "trades")
+    assert 2 == code
+    assert "trades" in err
+
+
 def test_strict_stops_at_the_first_bad_row_and_ends_the_session(tmp_path: Path) -> None:
     path = quotes(tmp_path)
     lines = path.read_text().splitlines()
