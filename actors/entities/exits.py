@@ -253,7 +253,7 @@ def _place(
 ) -> None:
     instrument = world.instruments.get(position.instrument)
     quote = world.quote(position.instrument)
-    reduce_only = instrument is not None and _reduces_net(position, world, instrument, side, qty)
+    reduce_only = instrument is not None and _reduces_net(world, instrument, side, qty)
     client_order_id = order_id or world.ids.next("o")
     price = (quote.bid if side is Side.SELL else quote.ask) if quote else None
     decision.events.append(
@@ -294,18 +294,13 @@ def _place(
     decision.effects.append(check_timer(position, world))
 
 
-def _reduces_net(
-    position: Position, world: World, instrument: Instrument, side: Side, qty: Decimal
-) -> bool:
+def _reduces_net(world: World, instrument: Instrument, side: Side, qty: Decimal) -> bool:
     """Whether the venue will see this exit as reducing: it nets all positions of an instrument.
 
     Where another position holds the other way, a reduce-only exit would be refused for ever; what
     a live exit covers is counted, so that a plain one cannot open anything either.
     """
-    if not instrument.is_margined:
-        return False
-    net = sum((other.qty for other in world.open_positions(position.instrument)), ZERO)
-    return net * -side.sign >= qty
+    return instrument.is_margined and world.ledger.net(instrument.name).qty * -side.sign >= qty
 
 
 def on_place(position: Position, message: msg.PlaceExit, world: World) -> Decision:

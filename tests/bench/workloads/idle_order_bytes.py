@@ -26,10 +26,10 @@ def run(folder: Path, size: int) -> Figures:
     place_all(simulation, [limit_quote(number) for number in range(size)])
     engine.close()
     reader = JournalReader.open(engine.settings.database)
+    books = Books(World(rules=Rules(), ids=IdSource("")), None)
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    books = Books(World(rules=Rules(), ids=IdSource("")), None)
     folded(reader, books)
     gc.collect()
     held = tracemalloc.get_traced_memory()[0] - before
