@@ -1,7 +1,7 @@
 """From the command's arguments to a running session: what is put together for which kind of run.
 
-Real time (synthetic market, or a file at its own pace) is the service; a file at full speed is the
-replay in simulated time. Both end in a summary and an exit code.
+Real time (synthetic market, or a file at its own pace) is the service; at full speed both are run
+in simulated time. Either ends in a summary and an exit code.
 """
 
 from __future__ import annotations
@@ -22,9 +22,20 @@ from actors.config import Config, ConfigError
 from actors.doctor import check_file_system
 from actors.earlier_sessions import REPLAY_HOLDER, TimeGoesBack, clock_floor_us, resume_point
 from actors.engine import Engine, EngineSettings
-from actors.feeds.files import MarketFile, MarketFileError, derive_instruments, open_market_file
+from actors.feeds.files import (
+    MarketFile,
+    MarketFileError,
+    RecordedFeed,
+    derive_instruments,
+    open_market_file,
+)
+from actors.feeds.recording import is_recording
 from actors.feeds.synthetic import SyntheticMarket
 from actors.lock import DatabaseLock
+from actors.pacing import due_by, moved_to_now
+from actors.recording.completeness import clock_in_words
+from actors.recording.recorder import NoTap
+from actors.recording.starting import service_recorder
 from actors.replay import Replay
 from actors.runtime.clock import Clock, SimulatedClock, SystemClock
 from actors.runtime.supervision import Intensity
@@ -49,6 +60,8 @@ from storage.journal import JournalDamaged, check_before_writing
 from storage.schema import ForeignDatabase, SchemaTooNew
 
 T = TypeVar("T")
+Source = MarketFile | RecordedFeed
+SYNTHETIC = "synthetic"
 _ANSWER_MARGIN_US = SECOND_US
 
 
@@ -109,19 +122,21 @@ class Launch:
         if self._lock is not None:
             self._lock.release()
 
-    def market_file(self) -> MarketFile | None:
+    def market_file(self) -> Source | None:
         """The data file with the instruments that it is matched to. Raises LaunchError."""
         if self.data is None:
             return None
         try:
             if self.config.instruments:
-                specs: tuple[Instrument, ...] = instruments_of(self.config)
+                specs: tuple[Instrument, ...] | None = instruments_of(self.config)
+            elif is_recording(self.data):
+                specs = None  # it names its own, as they were traded
             else:
                 specs = tuple(tradable(spec) for spec in derive_instruments(self.data))
             gap_us = round(self.config.feed.gap_s * SECOND_US)
             return open_market_file(self.data, specs, strict=self.strict, gap_us=gap_us)
         except MarketFileError as problem:
-            raise LaunchError(str(problem), 4 if not self.data.is_file() else 2) from problem
+            raise LaunchError(str(problem), 4 if not self.data.exists() else 2) from problem
 
     def engine(
         self, specs: tuple[Instrument, ...], clock: Clock, gateway: Any, *, simulated: bool
@@ -186,20 +201,28 @@ class Launch:
             )
         if self.speed != "max" and self.speed_factor() <= 0:
             raise LaunchError(f"--speed {self.speed}: a number above zero, or max", 2)
-        if self.speed != "1" and self.data is None:
-            raise LaunchError("--speed is for recorded data: name a file with --data", 2)
+        if self.data is None and not (self.speed == "1" or self._simulates()):
+            raise LaunchError(
+                "--speed is for recorded data: name it with --data, or give --speed max and --for "
+                "for so much of the synthetic market in simulated time",
+                2,
+            )
         source = self.market_file()
         strategies_of(self.config, self._specs(source))  # refused before anything is written
         self._earlier(lambda: check_before_writing(self.database))
         self.lock()
         try:
-            if source is not None and self.speed == "max":
+            if self.speed == "max":
                 return self._replay(source)
             return self._serve(source)
         finally:
             self.unlock()
 
-    def _specs(self, source: MarketFile | None) -> tuple[Instrument, ...]:
+    def _simulates(self) -> bool:
+        """Full speed without a file: a synthetic market of a length that was asked for."""
+        return self.speed == "max" and self.duration_s is not None
+
+    def _specs(self, source: Source | None) -> tuple[Instrument, ...]:
         return source.instruments if source is not None else instruments_of(self.config)
 
     def speed_factor(self) -> float:
@@ -210,21 +233,34 @@ class Launch:
             return 0.0
         return factor if math.isfinite(factor) else 0.0
 
-    def _replay(self, source: MarketFile) -> Summary:
-        rows = iter(source)
+    def _replay(self, source: Source | None) -> Summary:
+        """In simulated time: a file, or the synthetic market, which is recorded."""
+        duration_us = None if self.duration_s is None else round(self.duration_s * SECOND_US)
+        specs = self._specs(source)
+        rows = self._simulated_market(specs, duration_us or 0) if source is None else iter(source)
         try:
             first = next(rows, None)
         except MarketFileError as problem:
             raise LaunchError(str(problem), 2) from problem
         if first is None:
-            raise LaunchError(f"{self.data}: no row that can be used; {source.report.summary()}", 2)
+            found = "" if source is None else source.report.summary()
+            raise LaunchError(f"{self.data}: no row that can be used; {found}", 2)
+        by_receipt = isinstance(source, RecordedFeed)
+        first_us = first.recv_us if by_receipt else first.event_us
         record = truth_path(self.config, self.database)
-        resume_us, note = self._earlier(lambda: resume_point(self.database, record, first.event_us))
+        resume_us, note = self._earlier(lambda: resume_point(self.database, record, first_us))
         if note:
             logger.info("REPLAY {}", note)
-        clock = SimulatedClock(max(first.event_us, resume_us))
-        venue = self.sim_venue(source.instruments)
-        engine = self.engine(source.instruments, clock, venue, simulated=True)
+        clock = SimulatedClock(max(first_us, resume_us))
+        venue = self.sim_venue(specs)
+        engine = self.engine(specs, clock, venue, simulated=True)
+        recorder = None
+        if source is None:
+            now_us = clock.now_us()
+            recorder = service_recorder(
+                self.config, self.database, SYNTHETIC, specs, now_us, inline=True
+            )
+        engine.recorder = None if recorder is None else recorder.document
         replay = Replay(
             engine,
             clock,
@@ -233,7 +269,9 @@ class Launch:
             resume_after_us=resume_us,
             gap_us=round(self.config.feed.gap_s * SECOND_US),
             shutdown_deadline_us=round(self.config.engine.shutdown_deadline_s * SECOND_US),
-            duration_us=None if self.duration_s is None else round(self.duration_s * SECOND_US),
+            duration_us=duration_us,
+            by_receipt=by_receipt,
+            tap=None if recorder is None else recorder.tap(SYNTHETIC),
             on_progress=lambda count: self.on_progress(engine, count),
         )
         try:
@@ -241,10 +279,20 @@ class Launch:
             self.interrupted = replay.cut_short
             if replay.data_error is not None:
                 raise LaunchError(replay.data_error, 2)
-            return self._summary(engine, replay.halt_reason, _feed_report(source))
+            report = None if source is None else _feed_report(source)
+            return self._summary(engine, replay.halt_reason, report)
         finally:
+            if recorder is not None:
+                recorder.close()
             _close(engine)
             venue.close()
+
+    def _simulated_market(
+        self, specs: tuple[Instrument, ...], duration_us: int
+    ) -> Iterator[MarketData]:
+        """The synthetic market of the time that has just passed, so that a later run follows it."""
+        rng = random.Random(f"{self.config.engine.seed}/market/0")
+        return iter(SyntheticMarket(specs, rng, SystemClock().now_us() - duration_us))
 
     def _damaged(self, problem: JournalDamaged) -> LaunchError:
         """Say which file, and what to do, where the message does not say it itself."""
@@ -267,7 +315,7 @@ class Launch:
         except (sqlite3.Error, OSError) as problem:
             raise LaunchError(_unusable(self.database, problem), 4) from problem
 
-    def _serve(self, source: MarketFile | None) -> Summary:
+    def _serve(self, source: Source | None) -> Summary:
         config = self.config
         specs = self._specs(source)
         clock = SystemClock()
@@ -279,8 +327,13 @@ class Launch:
             else SocketVenue(Path(config.venue.socket))
         )
         engine = self.engine(specs, clock, venue, simulated=False)
+        feed = SYNTHETIC if self.data is None else f"file:{self.data.name}"
+        recorder = service_recorder(config, self.database, feed, specs, clock.now_us())
+        engine.recorder = None if recorder is None else recorder.document
         options = ServiceOptions(
             market=self._market(source, specs, engine, clock),
+            due_us=due_by(source),
+            tap=NoTap() if recorder is None else recorder.tap(feed),
             duration_s=self.duration_s,
             shutdown_deadline_s=config.engine.shutdown_deadline_s,
             turn_slow_s=config.engine.turn_slow_s,
@@ -308,18 +361,20 @@ class Launch:
             report = None if source is None else _feed_report(source)
             return self._summary(engine, service.halt_reason, report)
         finally:
+            if recorder is not None:
+                recorder.close()
             _close(engine)
             if local is not None:
                 local.close()
 
     def _market(
-        self, source: MarketFile | None, specs: tuple[Instrument, ...], engine: Engine, clock: Clock
+        self, source: Source | None, specs: tuple[Instrument, ...], engine: Engine, clock: Clock
     ) -> Iterator[MarketData]:
         """Market data in the clock's own time: the synthetic market, or a file moved to now."""
         if source is None:
             rng = random.Random(f"{self.config.engine.seed}/market/{engine.writer.head.seq}")
             return iter(SyntheticMarket(specs, rng, clock.now_us()))
-        return _moved_to_now(iter(source), clock, self.speed_factor())
+        return moved_to_now(iter(source), due_by(source), clock.now_us(), self.speed_factor())
 
     def _summary(self, engine: Engine, reason: str, feed: dict[str, Any] | None) -> Summary:
         if engine.writer.failed is None:
@@ -339,17 +394,7 @@ def _chained(first: MarketData, rest: Iterator[MarketData]) -> Iterator[MarketDa
     yield from rest
 
 
-def _moved_to_now(rows: Iterator[MarketData], clock: Clock, factor: float) -> Iterator[MarketData]:
-    """Recorded rows with their times moved to now and their distances divided by the speed."""
-    start_us, first_us = clock.now_us(), None
-    for row in rows:
-        if first_us is None:
-            first_us = row.event_us
-        due_us = start_us + round((row.event_us - first_us) / factor)
-        yield evolve(row, event_us=due_us, recv_us=due_us)
-
-
-def _feed_report(source: MarketFile) -> dict[str, Any]:
+def _feed_report(source: Source) -> dict[str, Any]:
     report = source.report
     return {
         "format": report.format,
@@ -364,6 +409,7 @@ def _feed_report(source: MarketFile) -> dict[str, Any]:
         "gaps": report.gaps,
         "truncated": report.truncated,
         "truncated_message": report.truncated_message,
+        "clock": clock_in_words(report.clock_offset_us) if report.clock_offset_us else None,
         "problems": report.problems,
     }
 

@@ -25,6 +25,7 @@ from actors.feeds.gaps import GAP_US_DEFAULT, GapDetector
 from actors.feeds.lines import LINE_BYTES_MAX, DamagedEndError, read_lines
 from actors.feeds.quotes_csv import QuotesDecoder
 from actors.feeds.recognition import CAPTURE, FORMATS, QUOTES, Recognised, recognise
+from actors.feeds.recording import RecordedFeed, is_recording
 from actors.feeds.reorder import ReorderBuffer
 from actors.feeds.report import FeedReport
 from actors.feeds.symbols import SymbolIndex, derive_instrument
@@ -38,6 +39,7 @@ __all__ = [
     "FeedReport",
     "MarketFile",
     "MarketFileError",
+    "RecordedFeed",
     "derive_instruments",
     "open_market_file",
 ]
@@ -50,7 +52,7 @@ def open_market_file(
     format: str | None = None,  # noqa: A002 - as the command line's --format
     strict: bool = False,
     gap_us: int = GAP_US_DEFAULT,
-) -> MarketFile:
+) -> MarketFile | RecordedFeed:
     """Look at the file's head and get ready to read it.
 
     Without `instruments` they are derived from the file. `format` (one of `FORMATS`) overrides
@@ -60,6 +62,8 @@ def open_market_file(
     Raises MarketFileError when the file cannot be read or is of no readable format.
     """
     path = Path(path)
+    if is_recording(path):
+        return RecordedFeed(path, instruments, strict=strict, gap_us=gap_us)
     found = recognise(path, format)
     _decoder(path, found, lambda symbol: symbol)  # a header without a column is told now
     if instruments is None:
@@ -77,6 +81,8 @@ def derive_instruments(
     Raises MarketFileError when the file is unusable or no symbol can be split in base and quote.
     """
     path = Path(path)
+    if is_recording(path):
+        return list(RecordedFeed(path).instruments)
     return _derive(path, recognise(path, format))
 
 
