@@ -112,5 +112,9 @@ def _print(document: dict[str, Any], *, as_json: bool) -> None:
         return
     output.print_fields(
         f"recorded {document['feed']}: {document['ended']}",
-        [("files", document["paths"]), *overview.recorder_fields(document)],
+        [
+            ("files", document["paths"]),
+            *([("read", document["source"])] if document["source"] else []),
+            *overview.recorder_fields(document),
+        ],
     )

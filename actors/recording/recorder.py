@@ -23,6 +23,7 @@ from actors.recording.completeness import FURTHER, Completeness, Counts
 from actors.recording.files import RecordingFiles
 from actors.recording.rows import Recordable
 from fsm.market import MarketData
+from fsm.timestamps import SECOND_US
 
 _BATCH_MAX = 8_192
 _LOSSES_MAX = 10_000
@@ -382,7 +383,9 @@ class InlineRecorder:
 
     def __init__(self, files: RecordingFiles, settings: RecorderSettings) -> None:
         self.scribe = Scribe(files, settings)
+        self._flush_us = round(settings.flush_s * SECOND_US)
         self._items: list[Item] = []
+        self._over = False
 
     def start(self) -> None:
         """Make the folder."""
@@ -393,9 +396,10 @@ class InlineRecorder:
         return InlineTap(self, feed)
 
     def take(self, feed: str, data: Recordable) -> None:
-        """Keep it, and write when there is enough."""
-        self._items.append((feed, data))
-        if len(self._items) >= _INLINE_ROWS:
+        """Keep it, and write when there is enough, or enough time went by in the data."""
+        items = self._items
+        items.append((feed, data))
+        if len(items) >= _INLINE_ROWS or data.recv_us - items[0][1].recv_us >= self._flush_us:
             self.flush()
 
     def flush(self) -> None:
@@ -406,10 +410,16 @@ class InlineRecorder:
 
     def document(self) -> dict[str, Any]:
         """The `recorder` section of the state document, as of the last flush."""
-        return {**self.scribe.document, "waiting": len(self._items), "waiting_max": _INLINE_ROWS}
+        figures = {
+            **self.scribe.document,
+            "waiting": len(self._items),
+            "waiting_max": _INLINE_ROWS,
+        }
+        return figures | ({"state": "stopped"} if self._over else {})
 
     def close(self) -> None:
         """Write what is kept and complete the file."""
+        self._over = True
         self.flush()
         self.scribe.close()
 

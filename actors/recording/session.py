@@ -70,6 +70,7 @@ def prepared(
         length_us=None if length_s is None else round(length_s * SECOND_US),
         clock=None if simulated else clock,
         place=place,
+        source=source,
     )
 
 
@@ -89,6 +90,8 @@ class RecordingSession:
     length_us: int | None
     clock: SystemClock | None
     """None: as fast as the feed can be read, ended by the rows' own times."""
+    source: Any = None
+    """What a file's rows come from: its report tells what could not be read."""
     place: InFolder | InFile
     ended: str = ""
     error: str = ""
@@ -108,6 +111,7 @@ class RecordingSession:
             "feed": self.feed,
             "ended": self.ended,
             "error": self.error,
+            "source": None if self.source is None else self.source.report.summary(),
             "paths": [str(path) for path in written],
             **figures,
         }
