@@ -33,8 +33,7 @@ from actors.feeds.recording import is_recording
 from actors.feeds.synthetic import SyntheticMarket
 from actors.lock import DatabaseLock
 from actors.pacing import due_by, moved_to_now
-from actors.recording.completeness import clock_in_words
-from actors.recording.recorder import NoTap
+from actors.recording.recorder import NoRecorder
 from actors.recording.starting import service_recorder
 from actors.replay import Replay
 from actors.runtime.clock import Clock, SimulatedClock, SystemClock
@@ -49,7 +48,7 @@ from actors.settings import (
     tradable,
     truth_path,
 )
-from actors.summary import Summary, summarise
+from actors.summary import Summary, feed_figures, summarise
 from actors.venues.realtime import InProcessVenue
 from actors.venues.sim import SimVenue, VenueTruth
 from actors.venues.socket_client import SocketVenue
@@ -254,13 +253,14 @@ class Launch:
         clock = SimulatedClock(max(first_us, resume_us))
         venue = self.sim_venue(specs)
         engine = self.engine(specs, clock, venue, simulated=True)
-        recorder = None
-        if source is None:
-            now_us = clock.now_us()
-            recorder = service_recorder(
-                self.config, self.database, SYNTHETIC, specs, now_us, inline=True
+        recorder = (
+            service_recorder(
+                self.config, self.database, SYNTHETIC, specs, clock.now_us(), inline=True
             )
-        engine.recorder = None if recorder is None else recorder.document
+            if source is None
+            else NoRecorder()
+        )
+        engine.recorder = recorder.document
         replay = Replay(
             engine,
             clock,
@@ -271,7 +271,7 @@ class Launch:
             shutdown_deadline_us=round(self.config.engine.shutdown_deadline_s * SECOND_US),
             duration_us=duration_us,
             by_receipt=by_receipt,
-            tap=None if recorder is None else recorder.tap(SYNTHETIC),
+            tap=recorder.tap(SYNTHETIC) if source is None else None,
             on_progress=lambda count: self.on_progress(engine, count),
         )
         try:
@@ -279,11 +279,10 @@ class Launch:
             self.interrupted = replay.cut_short
             if replay.data_error is not None:
                 raise LaunchError(replay.data_error, 2)
-            report = None if source is None else _feed_report(source)
-            return self._summary(engine, replay.halt_reason, report)
+            recorder.close()
+            return self._summary(engine, replay.halt_reason, source)
         finally:
-            if recorder is not None:
-                recorder.close()
+            recorder.close()
             _close(engine)
             venue.close()
 
@@ -329,11 +328,11 @@ class Launch:
         engine = self.engine(specs, clock, venue, simulated=False)
         feed = SYNTHETIC if self.data is None else f"file:{self.data.name}"
         recorder = service_recorder(config, self.database, feed, specs, clock.now_us())
-        engine.recorder = None if recorder is None else recorder.document
+        engine.recorder = recorder.document
         options = ServiceOptions(
             market=self._market(source, specs, engine, clock),
             due_us=due_by(source),
-            tap=NoTap() if recorder is None else recorder.tap(feed),
+            tap=recorder.tap(feed),
             duration_s=self.duration_s,
             shutdown_deadline_s=config.engine.shutdown_deadline_s,
             turn_slow_s=config.engine.turn_slow_s,
@@ -358,11 +357,10 @@ class Launch:
             self.interrupted = service.interrupted
             if service.data_error is not None:
                 raise LaunchError(service.data_error, 2)
-            report = None if source is None else _feed_report(source)
-            return self._summary(engine, service.halt_reason, report)
+            recorder.close()
+            return self._summary(engine, service.halt_reason, source)
         finally:
-            if recorder is not None:
-                recorder.close()
+            recorder.close()
             _close(engine)
             if local is not None:
                 local.close()
@@ -376,10 +374,10 @@ class Launch:
             return iter(SyntheticMarket(specs, rng, clock.now_us()))
         return moved_to_now(iter(source), due_by(source), clock.now_us(), self.speed_factor())
 
-    def _summary(self, engine: Engine, reason: str, feed: dict[str, Any] | None) -> Summary:
+    def _summary(self, engine: Engine, reason: str, source: Source | None) -> Summary:
         if engine.writer.failed is None:
             engine.writer.project_all()
-        return summarise(engine, reason, feed)
+        return summarise(engine, reason, None if source is None else feed_figures(source.report))
 
 
 def _unusable(database: Path, problem: Exception) -> str:
@@ -392,26 +390,6 @@ def _unusable(database: Path, problem: Exception) -> str:
 def _chained(first: MarketData, rest: Iterator[MarketData]) -> Iterator[MarketData]:
     yield first
     yield from rest
-
-
-def _feed_report(source: Source) -> dict[str, Any]:
-    report = source.report
-    return {
-        "format": report.format,
-        "rows": report.rows,
-        "quotes": report.quotes,
-        "trades": report.trades,
-        "other": sum(report.other.values()),
-        "bad_rows": report.bad_rows,
-        "out_of_order": report.out_of_order,
-        "duplicates": report.duplicates,
-        "unmatched": report.unmatched,
-        "gaps": report.gaps,
-        "truncated": report.truncated,
-        "truncated_message": report.truncated_message,
-        "clock": clock_in_words(report.clock_offset_us) if report.clock_offset_us else None,
-        "problems": report.problems,
-    }
 
 
 async def _with_signals(replay: Replay) -> None:

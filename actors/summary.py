@@ -8,6 +8,8 @@ from typing import Any
 from attrs import frozen
 
 from actors.engine import Engine
+from actors.feeds.report import FeedReport
+from actors.recording.completeness import clock_in_words
 from fsm.money import plain
 from fsm.position import ENDED
 
@@ -32,6 +34,8 @@ class Summary:
     hash: str
     exits_by_reason: dict[str, int]
     feed: dict[str, Any] | None = None
+    recorder: dict[str, Any] | None = None
+    """The recorder's last figures, where one ran."""
     tables_stopped: str = ""
     """Why the projections could not follow the journal; empty when they did."""
 
@@ -59,6 +63,9 @@ class Summary:
             document["tables_stopped"] = self.tables_stopped
         if self.feed is not None:
             document["feed"] = self.feed
+        if self.recorder is not None:
+            names = ("folder", "received", "recorded", "lost", "shed", "problem")
+            document["recorder"] = {name: self.recorder[name] for name in names}
         return document
 
     def lines(self) -> list[str]:
@@ -78,6 +85,10 @@ class Summary:
         ]
         if self.tables_stopped:
             lines.append(f"  tables: stopped ({self.tables_stopped}): run `holdfast rebuild`")
+        if self.recorder is not None:
+            lost = f", LOST {self.recorder['lost']}" if self.recorder["lost"] else ""
+            rows, folder = self.recorder["recorded"], self.recorder["folder"]
+            lines.append(f"  recorded {rows:,} rows in {folder}{lost}")
         if self.feed is not None:
             counts = ", ".join(f"{k} {v}" for k, v in self.feed.items() if isinstance(v, int) and v)
             lines.append(f"  data: {self.feed.get('format', '')} {counts}")
@@ -118,8 +129,34 @@ def summarise(engine: Engine, halt_reason: str, feed: dict[str, Any] | None = No
         hash=engine.writer.head.hash.hex(),
         exits_by_reason=dict(exits),
         feed=feed,
+        recorder=_recorded(engine),
         tables_stopped=str(engine.writer.projector.failed or ""),
     )
+
+
+def _recorded(engine: Engine) -> dict[str, Any] | None:
+    figures = engine.recorder() if engine.recorder is not None else {}
+    return figures if "recorded" in figures else None
+
+
+def feed_figures(report: FeedReport) -> dict[str, Any]:
+    """What the summary tells of a data file."""
+    return {
+        "format": report.format,
+        "rows": report.rows,
+        "quotes": report.quotes,
+        "trades": report.trades,
+        "other": sum(report.other.values()),
+        "bad_rows": report.bad_rows,
+        "out_of_order": report.out_of_order,
+        "duplicates": report.duplicates,
+        "unmatched": report.unmatched,
+        "gaps": report.gaps,
+        "truncated": report.truncated,
+        "truncated_message": report.truncated_message,
+        "clock": clock_in_words(report.clock_offset_us) if report.clock_offset_us else None,
+        "problems": report.problems,
+    }
 
 
 def _truth(engine: Engine) -> str:

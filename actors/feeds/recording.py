@@ -67,16 +67,29 @@ class RecordedFeed:
         *,
         strict: bool = False,
         gap_us: int = GAP_US_DEFAULT,
+        own_names: bool = False,
     ) -> None:
-        """`instruments` None: those that the recording names. Raises MarketFileError."""
+        """`instruments` None: those that the recording names; `own_names`: every symbol stands for
+        itself, to look at a recording and not to trade on it. Raises MarketFileError."""
         self.path = path
         self.report = FeedReport(format=RECORDING)
         self._files = recording_files(path) if path.is_dir() else [path]
         self._strict = strict
         self._gap_us = gap_us
+        self._own_names = own_names
+        self._sizes = [file.stat().st_size for file in self._files]
+        self._files_read = 0
         self.feeds: tuple[str, ...] = ()
         recorded = self._recorded()
         self.instruments = tuple(recorded.values()) if instruments is None else tuple(instruments)
+
+    def progress(self) -> tuple[int, int]:
+        """(bytes of the files that were read, bytes in all) of the pass that goes on."""
+        return sum(self._sizes[: self._files_read]), sum(self._sizes)
+
+    def symbols(self) -> tuple[list[str], bool]:
+        """The names in the recording's headers: its rows hold no others."""
+        return list(self._recorded()), True
 
     def _recorded(self) -> dict[str, Instrument]:
         """The instruments of all headers; of two with one name the younger counts."""
@@ -95,11 +108,7 @@ class RecordedFeed:
     def _header(self, file: Path) -> Header | None:
         """None for a file that was cut off before anything of it was flushed."""
         try:
-            lines = read_lines(file)
-            try:
-                _, line = next(lines, (0, b""))
-            finally:
-                lines.close()
+            _, line = next(iter(read_lines(file)), (0, b""))
         except DamagedEndError:
             return None
         except MarketFileError:
@@ -117,7 +126,8 @@ class RecordedFeed:
         """Yield every quote and trade. Raises MarketFileError (strict: at the first problem)."""
         self.report = report = FeedReport(format=RECORDING)
         gaps = GapDetector(self._gap_us)
-        resolve = SymbolIndex(self.instruments).resolve
+        self._files_read = 0
+        index = SymbolIndex(self.instruments)
         newest_us: dict[tuple[str, bool], int] = {}
         differences: list[int] = []
         for file in self._files:
@@ -125,7 +135,7 @@ class RecordedFeed:
                 item = self._item(file, number, row, report)
                 if item is None:
                     continue
-                name = resolve(item.instrument)
+                name = item.instrument if self._own_names else index.resolve(item.instrument)
                 if name is None:
                     report.add_unmatched(item.instrument)
                     continue
@@ -144,6 +154,7 @@ class RecordedFeed:
                         report.clock_offset_us = sorted(differences)[len(differences) // 2]
                 _observe(name, item.event_us, report, gaps)
                 yield item
+            self._files_read += 1
 
     def _rows(self, file: Path, report: FeedReport) -> Iterator[tuple[int, Row]]:
         """The readable rows of one file with their line numbers; damage is reported."""
@@ -169,8 +180,10 @@ class RecordedFeed:
         except DamagedEndError as damage:
             report.truncated = True
             report.truncated_message = (
-                f"{file.name} ends at line {damage.line}: it is being written, or its process was "
-                "killed; everything before was read"
+                f"{file.name}: {damage}"
+                if "corrupt" in str(damage)
+                else f"{file.name} ends at line {damage.line}: it is being written, or its process "
+                "was killed; everything before was read"
             )
             self._problem(report, file, damage.line, report.truncated_message)
 

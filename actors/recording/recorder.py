@@ -11,26 +11,22 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from attrs import define, frozen
+from attrs import define
 from loguru import logger
 
-from actors.feeds.gaps import GapDetector
 from actors.recording import rows
-from actors.recording.completeness import FURTHER, Completeness, Counts
+from actors.recording.completeness import FURTHER
 from actors.recording.files import RecordingFiles
 from actors.recording.rows import Recordable
+from actors.recording.scribe import LOSSES_MAX, Item, Loss, LossKey, RecorderSettings, Scribe
 from fsm.market import MarketData
 from fsm.timestamps import SECOND_US
 
 _BATCH_MAX = 8_192
-_LOSSES_MAX = 10_000
 _INLINE_ROWS = 4_096
 _CLOSE_WAIT_S = 5.0
-
-QUEUE_FULL = "the recorder's queue was full"
 
 
 class Tap(Protocol):
@@ -44,7 +40,7 @@ class Tap(Protocol):
 
 
 class NoTap:
-    """For a service without a recorder."""
+    """For a feed that nobody records."""
 
     def take(self, data: MarketData) -> None:
         """Nothing is recorded."""
@@ -53,198 +49,19 @@ class NoTap:
         """Nothing is recorded."""
 
 
-@define(slots=True)
-class Loss:
-    """Rows of one instrument and window that never got into the queue."""
+class NoRecorder:
+    """The recorder that is switched off, or of a replay: its data is on disk already."""
 
-    count: int
-    from_us: int
-    to_us: int
+    def tap(self, feed: str) -> NoTap:
+        """Takes nothing."""
+        return NoTap()
 
-
-LossKey = tuple[str, int, str]
-Item = tuple[str, Recordable]
-
-
-@frozen(slots=True, kw_only=True)
-class RecorderSettings:
-    """How the recorder behaves, in the core's units."""
-
-    flush_s: float = 1.0
-    queue_max: int = 50_000
-    window_us: int = 60_000_000
-    gap_us: int = 5_000_000
-
-
-class Scribe:
-    """Turns items into lines on disk and keeps the figures. One thread at a time."""
-
-    def __init__(self, files: RecordingFiles, settings: RecorderSettings) -> None:
-        self.files = files
-        self.completeness = Completeness(settings.window_us)
-        self.window_us = settings.window_us
-        self.problem = ""
-        """Why the last batch could not be written; empty when it could."""
-        self.failed_batches = self.retried_batches = 0
-        self._gap_us = settings.gap_us
-        self._gaps: dict[str, GapDetector] = {}
-        self._lost_in_episode = 0
-        self._untold: dict[tuple[str, str], rows.Lost] = {}
-        self.document: dict[str, Any] = self._figures()
-
-    def prepare(self) -> None:
-        """Try the folder now, so that a person hears at the start of what is wrong with it."""
-        try:
-            self.files.prepare()
-        except OSError as problem:
-            self._failed(_reason(problem), 0)
-        self.document = self._figures()
-
-    def record(self, items: Sequence[Item], losses: dict[LossKey, Loss]) -> None:
-        """One batch: every row of it is recorded, or counted as lost. Never raises."""
-        if items:
-            tally = self._tally(items)
-            reason = self._write(items, items[0][1].recv_us, items[-1][1].recv_us)
-            self._count(items, tally, reason)
-        for (feed, window, instrument), loss in losses.items():
-            self._lose(feed, window, instrument, loss, QUEUE_FULL)
-        if items or losses:
-            self._note()
-            self.document = self._figures()
+    def document(self) -> dict[str, Any]:
+        """The `recorder` section of the state document."""
+        return {"state": "off"}
 
     def close(self) -> None:
-        """Close the windows and complete the file."""
-        if self._untold:
-            last_us = max(told.to_us for told in self._untold.values())
-            self._write((), last_us, last_us)
-        self.completeness.close_windows()
-        self._note()
-        self.files.close()
-        self.document = self._figures()
-
-    # ---------------------------------------------------------------------------------- writing
-
-    def _write(self, items: Sequence[Item], first_us: int, last_us: int) -> str:
-        """Why the batch is lost after one retry; empty when it is recorded."""
-        try:
-            told = list(self._untold.values())
-            text = rows.encode_rows([*told, *(rows.row_of(feed, data) for feed, data in items)])
-            try:
-                self.files.append(text, first_us, last_us)
-            except OSError:
-                self.files.abandon()
-                self.retried_batches += 1
-                self.files.append(text, first_us, last_us)
-        except OSError as problem:
-            self.files.abandon()
-            return _reason(problem)
-        except Exception as problem:
-            logger.exception("RECORDER_DEFECT a batch of {} rows is lost", len(items))
-            self.files.abandon()
-            return f"a defect of the recorder: {problem!r}"
-        self._untold.clear()
-        return ""
-
-    def _note(self) -> None:
-        """The figures of closed windows; on a failing disk they wait for the next time."""
-        lines = self.completeness.lines()
-        if not lines:
-            return
-        try:
-            self.files.note(lines)
-            self.completeness.written()
-        except OSError as problem:
-            self._failed(_reason(problem), 0)
-
-    # --------------------------------------------------------------------------------- counting
-
-    def _tally(self, items: Sequence[Item]) -> dict[LossKey, Counts]:
-        window_us = self.window_us
-        tally: dict[LossKey, Counts] = {}
-        known: tuple[str, GapDetector, Callable[[int], None]] | None = None
-        for feed, data in items:
-            key = (feed, data.recv_us // window_us, data.instrument)
-            counts = tally.get(key)
-            if counts is None:
-                counts = tally[key] = Counts()
-            if type(data) is rows.Shed:
-                counts.shed += 1
-                continue
-            if known is None or known[0] != feed:
-                gaps = self._gaps.setdefault(feed, GapDetector(self._gap_us))
-                known = feed, gaps, self.completeness.feed(feed).differences.append
-            counts.recorded += 1
-            if known[1].observe(data.instrument, data.event_us) is not None:
-                counts.gaps += 1
-            known[2](data.event_us - data.recv_us)
-        return tally
-
-    def _count(self, items: Sequence[Item], tally: dict[LossKey, Counts], reason: str) -> None:
-        if reason:
-            self.failed_batches += 1
-            from_us, to_us = items[0][1].recv_us, items[-1][1].recv_us
-            for (feed, window, instrument), counts in tally.items():
-                if counts.recorded:
-                    loss = Loss(counts.recorded, from_us, to_us)
-                    self._lose(feed, window, instrument, loss, reason)
-                counts.recorded = counts.shed = 0
-            self._failed(reason, sum(type(data) is not rows.Shed for _, data in items))
-        elif self.problem:
-            logger.warning(
-                "RECORDER_RECOVERED records again, lost={} reason={}",
-                self._lost_in_episode,
-                self.problem,
-            )
-            self.problem, self._lost_in_episode = "", 0
-        for (feed, window, instrument), counts in tally.items():
-            self.completeness.feed(feed).add(window, instrument, counts)
-
-    def _lose(self, feed: str, window: int, instrument: str, loss: Loss, reason: str) -> None:
-        """Count, and have the recording itself say so as soon as it can be written again."""
-        self.completeness.feed(feed).add(window, instrument, Counts(lost=loss.count))
-        key = (feed, instrument if len(self._untold) < _LOSSES_MAX else FURTHER)
-        told = self._untold.get(key)
-        if told is None:
-            self._untold[key] = rows.Lost(
-                feed, loss.from_us, loss.to_us, key[1], loss.count, reason
-            )
-        else:
-            told.count += loss.count
-            told.to_us = max(told.to_us, loss.to_us)
-
-    def _failed(self, reason: str, lost: int) -> None:
-        if not self.problem:
-            logger.warning(
-                "RECORDER_FAILS nothing is recorded for now, trading goes on: {}; look at the "
-                "folder {} and its disk",
-                reason,
-                self.files.place.root,
-            )
-        self.problem = reason
-        self._lost_in_episode += lost
-
-    def _figures(self) -> dict[str, Any]:
-        files, total = self.files, self.completeness.total()
-        return {
-            "state": "failing" if self.problem else "recording",
-            "problem": self.problem,
-            "folder": str(files.place.root),
-            "file": None if files.path is None else str(files.path),
-            "files": files.count,
-            "bytes": files.total_bytes,
-            "bytes_max": files.limits.total_bytes_max or None,
-            "deleted_files": files.deleted,
-            "failed_batches": self.failed_batches,
-            "retried_batches": self.retried_batches,
-            **total.document(),
-            "window_s": self.window_us / 1_000_000,
-            "feeds": self.completeness.document(),
-        }
-
-
-def _reason(problem: OSError) -> str:
-    where = f"{problem.filename}: " if problem.filename else ""
-    return f"{where}{problem.strerror or problem}"
+        """There is nothing to close."""
 
 
 class Recorder:
@@ -282,7 +99,7 @@ class Recorder:
         recv_us = data.recv_us
         with self._lock:
             key = (feed, recv_us // self.scribe.window_us, data.instrument)
-            if key not in self._losses and len(self._losses) >= _LOSSES_MAX:
+            if key not in self._losses and len(self._losses) >= LOSSES_MAX:
                 key = (feed, 0, FURTHER)
             loss = self._losses.get(key)
             if loss is None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from actors.config_keys import Config
 from actors.recording.files import InFile, InFolder, Limits, RecordingFiles
-from actors.recording.recorder import InlineRecorder, Recorder, RecorderSettings
+from actors.recording.recorder import InlineRecorder, NoRecorder, Recorder
 from actors.recording.rows import Header, encode_header
+from actors.recording.scribe import RecorderSettings
 from fsm.instrument import Instrument
 from fsm.timestamps import SECOND_US
 
@@ -69,13 +70,13 @@ def service_recorder(
     at_us: int,
     *,
     inline: bool = False,
-) -> Recorder | InlineRecorder | None:
-    """The started recorder of a service that begins now; None when it is switched off.
+) -> Recorder | InlineRecorder | NoRecorder:
+    """The started recorder of a service that begins now, where it is not switched off.
 
     A folder that cannot be made does not stop the service: the recorder says so and keeps trying.
     """
     if not config.recorder.enabled:
-        return None
+        return NoRecorder()
     place = InFolder.of_start(recordings_folder(config, database), at_us)
     files = recording_files(config, place, feed, instruments)
     settings = recorder_settings(config)

@@ -9,24 +9,25 @@ thread works for a row, most of it outside of the lock (packing).
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 import time
 from pathlib import Path
-
-from attrs import evolve
 
 from actors.config import Config
 from actors.feeds.synthetic import SyntheticMarket
 from actors.recording.files import InFolder
 from actors.recording.recorder import NoTap, Recorder, Tap
 from actors.recording.starting import recorder_settings, recording_files
+from actors.runtime import collector
 from actors.settings import DEFAULT_INSTRUMENTS
 from fsm.market import MarketData
 from tests.bench.measuring import Figures, Workload
 
 _START_US = 1_700_000_000_000_000
 _STEPS = 400
+_FLUSH_ROWS = 1_000
 
 
 def _turn() -> int:
@@ -45,24 +46,41 @@ def _pass(data: list[MarketData], tap: Tap) -> tuple[float, float]:
     return time.perf_counter() - wall, time.thread_time() - cpu
 
 
-def _recorder(folder: Path, queue_max: int = Config().recorder.queue_max) -> Recorder:
+def _recorder(folder: Path) -> Recorder:
     config = Config()
     place = InFolder.of_start(folder, _START_US)
     files = recording_files(config, place, "bench", DEFAULT_INSTRUMENTS)
-    return Recorder(files, evolve(recorder_settings(config), queue_max=queue_max))
+    return Recorder(files, recorder_settings(config))
 
 
 def _call_us(folder: Path, data: list[MarketData]) -> float:
-    """One `take`, without the thread that drains the queue."""
-    take, started = _recorder(folder, 4 * len(data)).tap("bench").take, time.perf_counter()
-    for each in data:
-        take(each)
-    return (time.perf_counter() - started) / len(data) * 1e6
+    """One `take`, without the thread that drains the queue; emptied as often as that one would."""
+    recorder, took = _recorder(folder), 0.0
+    take = recorder.tap("bench").take
+    for at in range(0, len(data), _FLUSH_ROWS):
+        rows = data[at : at + _FLUSH_ROWS]
+        started = time.perf_counter()
+        for each in rows:
+            take(each)
+        took += time.perf_counter() - started
+        recorder.queue.clear()
+    return took / len(data) * 1e6
 
 
 def run(folder: Path, size: int) -> Figures:
-    """`size` rows without and with the recorder, one after the other."""
-    sys.setswitchinterval(1e-4)  # as the service does
+    """`size` rows without and with the recorder, one after the other, in a process that is tuned
+    as the service's is."""
+    threshold = gc.get_threshold()
+    sys.setswitchinterval(1e-4)
+    collector.settle_in()
+    try:
+        return _measured(folder, size)
+    finally:
+        gc.set_threshold(*threshold)
+        gc.unfreeze()
+
+
+def _measured(folder: Path, size: int) -> Figures:
     market = SyntheticMarket(DEFAULT_INSTRUMENTS, random.Random(1), _START_US)
     data = [next(market) for _ in range(size)]
     _pass(data[: size // 10], NoTap())  # warm

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from actors.recording.files import InFolder, Limits, RecordingFiles, recording_files
-from actors.recording.recorder import InlineRecorder, Recorder, RecorderSettings
+from actors.recording.recorder import InlineRecorder, Recorder
 from actors.recording.rows import Header, encode_header
+from actors.recording.scribe import RecorderSettings
 from fsm.instrument import Instrument
 from fsm.market import MarketData, MarketTrade, Tick
 from fsm.vocabulary import Side

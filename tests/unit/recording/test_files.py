@@ -225,6 +225,19 @@ def test_a_torn_end_is_told_and_everything_before_it_is_read(tmp_path: Path, kee
         list(RecordedFeed(path, strict=True))
 
 
+def test_a_corrupt_file_is_read_up_to_the_damage_and_called_corrupt(tmp_path: Path) -> None:
+    path = torn(tmp_path, 1.0)
+    whole = bytearray(path.read_bytes())
+    middle = len(whole) // 2
+    whole[middle : middle + 64] = bytes(64)
+    path.write_bytes(whole)
+    feed = RecordedFeed(path)
+    read = list(feed)
+    assert [tick(n) for n in range(1, 1_001)] == read[:1_000]
+    assert feed.report.problems_total > 0
+    assert "corrupt" in (feed.report.truncated_message or "")
+
+
 def test_a_torn_file_in_the_middle_of_a_folder_does_not_end_the_replay(tmp_path: Path) -> None:
     torn(tmp_path, 0.5)
     record(tmp_path, tick(9_001), tick(9_002))

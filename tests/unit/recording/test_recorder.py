@@ -13,9 +13,10 @@ import pytest
 from loguru import logger
 
 from actors.feeds.recording import RecordedFeed
-from actors.recording import recorder as module
+from actors.recording import scribe as module
 from actors.recording.files import RecordingFiles, recording_files
-from actors.recording.recorder import Loss, Recorder, RecorderSettings, Scribe
+from actors.recording.recorder import Recorder
+from actors.recording.scribe import Loss, RecorderSettings, Scribe
 from tests.unit.recording.rigs import (
     OTHER,
     SPEC,

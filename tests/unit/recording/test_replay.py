@@ -43,15 +43,16 @@ def recorded_and_replayed(folder: Path, length: str) -> tuple[dict[str, Any], di
 
 
 def check_same(folder: Path, live: dict[str, Any], again: dict[str, Any]) -> None:
-    feed = again.pop("feed")
+    feed, recorder = again.pop("feed"), live.pop("recorder")
     assert live == again, "session, orders, fills, profit, and the hash over all"
     assert journal(folder / "live.db") == journal(folder / "again.db")
+    assert live["ticks"] == recorder["recorded"] == recorder["received"]
     assert live["ticks"] == feed["rows"] == feed["quotes"] + feed["trades"]
 
 
 def test_a_recorded_session_replays_to_the_same_journal(tmp_path: Path) -> None:
-    live, again = recorded_and_replayed(tmp_path, "90s")
-    assert live["orders"] > 20
+    live, again = recorded_and_replayed(tmp_path, "45s")
+    assert live["orders"] > 10
     check_same(tmp_path, live, again)
     other = run(tmp_path, "--db", "other.db", "--data", "live.db.ticks", "--seed", "2")
     assert other["journal"]["hash"] != live["journal"]["hash"], "the comparison can fail"

@@ -99,6 +99,21 @@ def test_the_instruments_are_the_recordings_own(tmp_path: Path) -> None:
     assert ["P/USD"] == [each.instrument for each in mine]
 
 
+def test_how_far_a_pass_is_and_which_symbols_come(tmp_path: Path) -> None:
+    record(tmp_path / "r", *(tick(n) for n in range(1, 10)))
+    record(tmp_path / "r", tick(10, OTHER.name))
+    feed = RecordedFeed(tmp_path / "r", (), own_names=True)
+    assert ([SPEC.name, OTHER.name], True) == feed.symbols()
+    seen = []
+    for item in feed:
+        done, total = feed.progress()
+        assert 0 <= done < total
+        seen.append(item.instrument)
+    assert [SPEC.name] * 9 + [OTHER.name] == seen
+    assert feed.progress() == (total, total)
+    assert done > 0
+
+
 def test_a_symbol_that_nobody_answers_to_is_counted(tmp_path: Path) -> None:
     feed = open_market_file(record(tmp_path / "r", tick(1), tick(2, OTHER.name)), [SPEC])
     assert [tick(1)] == list(feed)

@@ -87,7 +87,7 @@ def test_a_killed_service_leaves_a_recording_and_the_next_one_begins_another(
 def test_a_folder_that_cannot_be_made_warns_once_and_trading_goes_on(tmp_path: Path) -> None:
     (tmp_path / "blocked").write_text("a file, not a folder")
     environ = {"HOLDFAST_RECORDER__FOLDER": "blocked", "HOLDFAST_RECORDER__FLUSH_S": "0.1"}
-    service = start(tmp_path, "run", "--for", "4s", "--json", **environ)
+    service = start(tmp_path, "run", "--for", "2s", "--json", **environ)
     wait_for(tmp_path / "holdfast.db.sock", size=0)
     section = recorder_of(tmp_path)
     assert "failing" == section["state"]
@@ -100,7 +100,7 @@ def test_a_folder_that_cannot_be_made_warns_once_and_trading_goes_on(tmp_path: P
 
 def test_switched_off_it_writes_nothing_and_says_so(tmp_path: Path) -> None:
     off = {"HOLDFAST_RECORDER__ENABLED": "false"}
-    service = start(tmp_path, "run", "--for", "3s", "--json", **off)
+    service = start(tmp_path, "run", "--for", "2s", "--json", **off)
     wait_for(tmp_path / "holdfast.db.sock", size=0)
     assert {"state": "off"} == recorder_of(tmp_path)
     assert "off" in holdfast(tmp_path, "status")[1]
