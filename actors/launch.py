@@ -11,6 +11,7 @@ import os
 import random
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +34,7 @@ from actors.feeds.recording import is_recording
 from actors.feeds.synthetic import SyntheticMarket
 from actors.lock import DatabaseLock
 from actors.pacing import due_by, moved_to_now
+from actors.recording.completeness import clock_in_words
 from actors.recording.recorder import NoRecorder
 from actors.recording.starting import service_recorder
 from actors.replay import Replay
@@ -48,7 +50,7 @@ from actors.settings import (
     tradable,
     truth_path,
 )
-from actors.summary import Summary, feed_figures, summarise
+from actors.summary import Summary, summarise
 from actors.venues.realtime import InProcessVenue
 from actors.venues.sim import SimVenue, VenueTruth
 from actors.venues.socket_client import SocketVenue
@@ -265,7 +267,7 @@ class Launch:
             engine,
             clock,
             venue,
-            _chained(first, rows),
+            chain([first], rows),
             resume_after_us=resume_us,
             gap_us=round(self.config.feed.gap_s * SECOND_US),
             shutdown_deadline_us=round(self.config.engine.shutdown_deadline_s * SECOND_US),
@@ -275,7 +277,7 @@ class Launch:
             on_progress=lambda count: self.on_progress(engine, count),
         )
         try:
-            trio.run(_with_signals, replay)
+            trio.run(replay.run_watched)
             self.interrupted = replay.cut_short
             if replay.data_error is not None:
                 raise LaunchError(replay.data_error, 2)
@@ -377,7 +379,7 @@ class Launch:
     def _summary(self, engine: Engine, reason: str, source: Source | None) -> Summary:
         if engine.writer.failed is None:
             engine.writer.project_all()
-        return summarise(engine, reason, None if source is None else feed_figures(source.report))
+        return summarise(engine, reason, None if source is None else _feed_report(source))
 
 
 def _unusable(database: Path, problem: Exception) -> str:
@@ -387,16 +389,24 @@ def _unusable(database: Path, problem: Exception) -> str:
     )
 
 
-def _chained(first: MarketData, rest: Iterator[MarketData]) -> Iterator[MarketData]:
-    yield first
-    yield from rest
-
-
-async def _with_signals(replay: Replay) -> None:
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(replay.watch_signals, nursery.cancel_scope)
-        await replay.run()
-        nursery.cancel_scope.cancel()
+def _feed_report(source: Source) -> dict[str, Any]:
+    report = source.report
+    return {
+        "format": report.format,
+        "rows": report.rows,
+        "quotes": report.quotes,
+        "trades": report.trades,
+        "other": sum(report.other.values()),
+        "bad_rows": report.bad_rows,
+        "out_of_order": report.out_of_order,
+        "duplicates": report.duplicates,
+        "unmatched": report.unmatched,
+        "gaps": report.gaps,
+        "truncated": report.truncated,
+        "truncated_message": report.truncated_message,
+        "problems": report.problems,
+        "clock": clock_in_words(report.clock_offset_us) if report.clock_offset_us else None,
+    }
 
 
 def _close(engine: Engine) -> None:

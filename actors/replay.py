@@ -69,6 +69,13 @@ class Replay:
                     return
                 self.stop(f"interrupted_{signal.Signals(number).name.lower()}")
 
+    async def run_watched(self) -> None:
+        """`run`, with signals heard."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.watch_signals, nursery.cancel_scope)
+            await self.run()
+            nursery.cancel_scope.cancel()
+
     async def run(self) -> None:
         """Replay everything, then end the session cleanly."""
         collector.settle_in()

@@ -8,8 +8,6 @@ from typing import Any
 from attrs import frozen
 
 from actors.engine import Engine
-from actors.feeds.report import FeedReport
-from actors.recording.completeness import clock_in_words
 from fsm.money import plain
 from fsm.position import ENDED
 
@@ -137,26 +135,6 @@ def summarise(engine: Engine, halt_reason: str, feed: dict[str, Any] | None = No
 def _recorded(engine: Engine) -> dict[str, Any] | None:
     figures = engine.recorder() if engine.recorder is not None else {}
     return figures if "recorded" in figures else None
-
-
-def feed_figures(report: FeedReport) -> dict[str, Any]:
-    """What the summary tells of a data file."""
-    return {
-        "format": report.format,
-        "rows": report.rows,
-        "quotes": report.quotes,
-        "trades": report.trades,
-        "other": sum(report.other.values()),
-        "bad_rows": report.bad_rows,
-        "out_of_order": report.out_of_order,
-        "duplicates": report.duplicates,
-        "unmatched": report.unmatched,
-        "gaps": report.gaps,
-        "truncated": report.truncated,
-        "truncated_message": report.truncated_message,
-        "clock": clock_in_words(report.clock_offset_us) if report.clock_offset_us else None,
-        "problems": report.problems,
-    }
 
 
 def _truth(engine: Engine) -> str:

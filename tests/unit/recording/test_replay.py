@@ -13,13 +13,17 @@ from actors.feeds.recording import RecordedFeed
 from actors.pacing import due_by, moved_to_now
 from actors.recording.files import recording_files
 from fsm.market import MarketTrade, Tick
-from tests.unit.cli.test_run import holdfast
+from tests.unit.cli.test_run import holdfast, start
 from tests.unit.recording.rigs import START_US, record, tick, trade
+
+#: A synthetic hour takes half a minute on a machine with nothing else to do.
+PATIENCE_S = 400
 
 
 def run(folder: Path, *arguments: str, **environ: str) -> dict[str, Any]:
-    code, out, err = holdfast(folder, "run", "--speed", "max", "--json", *arguments, **environ)
-    assert 0 == code, err
+    process = start(folder, "run", "--speed", "max", "--json", *arguments, **environ)
+    out, err = process.communicate(timeout=PATIENCE_S)
+    assert 0 == process.returncode, err
     document: dict[str, Any] = json.loads(out)
     return document
 
