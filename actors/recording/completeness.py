@@ -87,7 +87,7 @@ class FeedCompleteness:
         """What has been counted since the last window began becomes a line."""
         if self.window:
             line = self.running()
-            self.closed.append(line)
+            self.closed.append(_without_instruments(line))
             self.unwritten.append(line)
         self.window = {}
 
@@ -122,8 +122,8 @@ class FeedCompleteness:
             "clock": clock_in_words(self.clock_offset_us()),
             "instruments": {name: counts.document() for name, counts in self.total.items()},
             "windows": [
-                {key: value for key, value in line.items() if key not in ("feed", "instruments")}
-                for line in (*self.closed, *([self.running()] if self.window else []))
+                *self.closed,
+                *([_without_instruments(self.running())] if self.window else []),
             ],
         }
 
@@ -167,6 +167,10 @@ class Completeness:
     def document(self) -> dict[str, Any]:
         """Feed name -> its figures."""
         return {name: feed.document() for name, feed in self.feeds.items()}
+
+
+def _without_instruments(line: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in line.items() if key not in ("feed", "instruments")}
 
 
 def summed(figures: dict[str, Counts]) -> Counts:

@@ -163,6 +163,7 @@ class RecordingFiles:
     """Recordings deleted to hold the bound."""
     number: int = 0
     _open: _Open | None = None
+    _newest: Path | None = None
     _closed: dict[Path, int] = field(factory=dict)
 
     def prepare(self) -> None:
@@ -211,13 +212,15 @@ class RecordingFiles:
             self.close()
         self._hold_bound()
 
-    def note(self, lines: Iterable[bytes]) -> None:
-        """Append lines about completeness beside the newest file. Raises OSError."""
-        path = self.path or self._newest()
-        if path is None:
-            return
+    def note(self, lines: Iterable[bytes]) -> bool:
+        """Append lines about completeness beside the newest file of this start; False when there
+        is none yet. Raises OSError."""
+        path = self._newest
+        if path is None or not path.exists():
+            return False
         with windows_path(path).open("ab") as out:
             out.writelines(lines)
+        return True
 
     def abandon(self) -> None:
         """Give the file up as it is; the next `append` opens another. Never raises."""
@@ -255,7 +258,7 @@ class RecordingFiles:
             os.close(fd)
             path.unlink(missing_ok=True)
             raise
-        self.number = number
+        self.number, self._newest = number, path
         return begun
 
     # ---------------------------------------------------------------------------------- bounds
@@ -289,9 +292,6 @@ class RecordingFiles:
                     oldest.parent.rmdir()
             except OSError as problem:
                 logger.warning("RECORDER_DELETE_FAILED file={} {}", oldest, problem)
-
-    def _newest(self) -> Path | None:
-        return next(reversed(self._closed), None)
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -121,8 +121,8 @@ class Scribe:
         if not lines:
             return
         try:
-            self.files.note(lines)
-            self.completeness.written()
+            if self.files.note(lines):
+                self.completeness.written()
         except OSError as problem:
             self._failed(_reason(problem), 0)
 

@@ -23,6 +23,7 @@ from tests.unit.recording.rigs import (
     START_US,
     files_in,
     inline,
+    record,
     threaded,
     tick,
     trade,
@@ -328,7 +329,7 @@ def test_figures_on_a_disk_that_fails_wait_for_the_next_time(
     scribe = Scribe(files_in(tmp_path), RecorderSettings(window_us=1_000_000))
     scribe.prepare()
 
-    def refuse(self: RecordingFiles, lines: object) -> None:
+    def refuse(self: RecordingFiles, lines: object) -> bool:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     with monkeypatch.context() as patched:
@@ -339,6 +340,27 @@ def test_figures_on_a_disk_that_fails_wait_for_the_next_time(
     scribe.close()
     assert [1, 1, 1] == [line["recorded"] for line in windows(tmp_path)]
     assert START_US == tick(0).recv_us
+
+
+def test_figures_of_a_start_that_could_not_write_yet_are_not_put_to_an_older_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(tmp_path, tick(0))
+    before = windows(tmp_path)
+    recorder = inline(tmp_path)
+    tap = recorder.tap("here")
+    with monkeypatch.context() as patched:
+        broken(patched, times=1_000)
+        for number in (0, 1_000, 2_000):
+            tap.take(tick(number))
+            recorder.flush()
+        assert before == windows(tmp_path)
+    tap.take(tick(3_000))
+    recorder.close()
+    lines = windows(tmp_path)[len(before) :]
+    assert [(1, 0), (1, 0), (1, 0), (0, 1)] == [(line["lost"], line["recorded"]) for line in lines]
+    older, _ = recording_files(tmp_path)
+    assert 1 == len(older.with_name("000001.windows.jsonl").read_text().splitlines())
 
 
 @pytest.mark.parametrize(
