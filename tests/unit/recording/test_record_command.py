@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from actors.recording.files import recording_files
 from actors.settings import DEFAULT_INSTRUMENTS
 from fsm.market import MarketData, Tick
 from tests.market_data import market_data
-from tests.unit.cli.test_run import finish, holdfast, quotes, start
+from tests.unit.cli.test_run import ROOT, finish, holdfast, quotes, start
 
 
 def recorded(folder: Path, *arguments: str, **environ: str) -> dict[str, Any]:
@@ -174,3 +177,30 @@ def test_for_people_it_says_how_much_and_where(tmp_path: Path) -> None:
     assert "recorded synthetic: duration_elapsed" in out
     assert "x.gz" in out
     assert "none lost" in out
+
+
+def test_a_real_disk_that_refuses_in_the_middle_of_a_write_costs_no_row(tmp_path: Path) -> None:
+    """No file may grow beyond 8 KiB (`ulimit -f`): the write that crosses it is cut short by the
+    system, what it left is taken back, and the batch goes into the next file."""
+    (tmp_path / "out").mkdir()
+    command = 'ulimit -f 8; exec "$0" -m actors.cli.main record --feed synthetic --speed max '
+    done = subprocess.run(
+        ["bash", "-c", command + "--for 90s --out out --json", sys.executable],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stderr
+    document = json.loads(done.stdout)
+    files = recording_files(tmp_path / "out")
+    assert len(files) >= 10
+    assert document["retried_batches"] >= 9
+    feed = RecordedFeed(tmp_path / "out")
+    rows = list(feed)
+    assert (document["received"], 0) == (len(rows), document["lost"])
+    market = SyntheticMarket(DEFAULT_INSTRUMENTS, random.Random("1/market/0"), rows[0].event_us)
+    assert all(row == next(market) for row in rows), "each once, in order"
+    assert feed.report.is_clean, "every file is complete"
