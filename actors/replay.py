@@ -93,7 +93,10 @@ class Replay:
             if self.tap is not None:
                 self.tap.take(data)
             self._note_gap(data)
-            simulation.feed(data, at_us)
+            if at_us == data.event_us:
+                simulation.feed(data)
+            else:
+                simulation.feed_at(data, at_us)
             self.rows_fed += 1
             if engine.dispatcher.failed is not None:
                 self.stop("journal_failed")

@@ -37,6 +37,15 @@ class Simulation:
                 return
         raise AssertionError("the simulation does not settle: something keeps telling itself")
 
+    def feed_at(self, data: MarketData, at_us: int) -> None:
+        """As `feed`, but at the time when we received it, whatever the source's clock says."""
+        if at_us > self.clock.now_us():
+            self.run_until(at_us)
+        self.venue.market(data, self.clock.now_us())
+        self._venue_speaks(self.clock.now_us())
+        self.engine.inbox.market.offer(data)
+        self.settle()
+
     def run_until(self, target_us: int) -> None:
         """Let time pass up to a moment, with everything that happens on the way."""
         self.settle()
@@ -66,16 +75,14 @@ class Simulation:
         while not self.engine.inbox.fact_nowait(message):
             self.engine.dispatcher.run_turn()
 
-    def feed(self, data: MarketData, at_us: int | None = None) -> None:
-        """One row of market data at its own time, or at `at_us`: first the venue sees it, then the
-        engine."""
-        due_us = data.event_us if at_us is None else at_us
-        if due_us > self.clock.now_us():
+    def feed(self, data: MarketData) -> None:
+        """One row of market data at its own time: first the venue sees it, then the engine."""
+        if data.event_us > self.clock.now_us():
             moment = self._next_moment()
-            if moment is not None and moment <= due_us:
-                self.run_until(due_us)
+            if moment is not None and moment <= data.event_us:
+                self.run_until(data.event_us)
             else:
-                self.clock.move_to(due_us)
+                self.clock.move_to(data.event_us)
         now_us = self.clock.now_us()
         self.venue.market(data, now_us)
         due = self.venue.next_due_us()
