@@ -181,6 +181,31 @@ class FeedConfig:
 
 
 @frozen(kw_only=True)
+class RecorderConfig:
+    """The recorder of market data."""
+
+    enabled: bool = key(True, "whether every tick and trade that arrives is recorded")
+    folder: str = key("", "where recordings lie; empty: beside the database, NAME.ticks")
+    total_mb_max: int = key(
+        1_024, "all recordings together, MiB; beyond it the oldest file is deleted", 1, 10_000_000
+    )
+    file_mb_max: int = key(
+        32, "a file of this size is completed and the next one begun, MiB", 1, 1_000_000
+    )
+    file_s_max: float = key(3_600.0, "and one of this age", 1, 31 * _DAY_S)
+    flush_s: float = key(
+        1.0, "between writes to disk: a kill costs what came since the last", "0.01", 60
+    )
+    queue_max: int = key(
+        50_000, "rows waiting for the disk before new ones are counted as lost", 2, 10_000_000
+    )
+    window_s: int = key(60, "length of a window of the completeness figures", 1, _DAY_S)
+    free_mb_min: int = key(
+        256, "free space on the disk that the recorder leaves to the journal, MiB", 0, 10_000_000
+    )
+
+
+@frozen(kw_only=True)
 class SupervisionConfig:
     """Restarts of service actors."""
 
@@ -244,6 +269,7 @@ class Config:
     risk: RiskConfig = field(factory=RiskConfig)
     journal: JournalConfig = field(factory=JournalConfig)
     feed: FeedConfig = field(factory=FeedConfig)
+    recorder: RecorderConfig = field(factory=RecorderConfig)
     supervision: SupervisionConfig = field(factory=SupervisionConfig)
     strategies: Mapping[str, StrategyConfig] = field(factory=dict)
     instruments: Mapping[str, InstrumentConfig] = field(factory=dict)

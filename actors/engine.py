@@ -101,6 +101,8 @@ class Engine:
         self._process_journal: ProcessJournal | None = None
         self.restarts = 0
         self.services: dict[str, ChildStatistics] = {}
+        self.recorder: Callable[[], Document] | None = None
+        """What the recorder says of itself; set by whoever starts one."""
         self._disk_full = False
         self._tables_reported = False
         self._spilled: tuple[str, ...] = ()
@@ -213,6 +215,7 @@ class Engine:
             duplicates=self.system.facts.fetched_again
             + sum(n for reason, n in ignored.items() if reason.startswith("duplicate")),
             restarts=self.restarts,
+            recorder={"state": "off"} if self.recorder is None else self.recorder(),
         )
 
     def document(self, *, everything: bool = False) -> Document:

@@ -1,7 +1,7 @@
 """From the command's arguments to a running session: what is put together for which kind of run.
 
-Real time (synthetic market, or a file at its own pace) is the service; a file at full speed is the
-replay in simulated time. Both end in a summary and an exit code.
+Real time (synthetic market, or a file at its own pace) is the service; at full speed both are run
+in simulated time. Either ends in a summary and an exit code.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import random
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,10 +23,19 @@ from actors.config import Config, ConfigError
 from actors.doctor import check_file_system
 from actors.earlier_sessions import REPLAY_HOLDER, TimeGoesBack, clock_floor_us, resume_point
 from actors.engine import Engine, EngineSettings
-from actors.feeds.files import MarketFile, MarketFileError, derive_instruments, open_market_file
+from actors.feeds.files import (
+    MarketFileError,
+    RecordedFeed,
+    derive_instruments,
+    open_market_file,
+)
 from actors.feeds.matching import unfed_position
+from actors.feeds.recording import is_recording
 from actors.feeds.synthetic import SyntheticMarket
 from actors.lock import DatabaseLock
+from actors.pacing import due_by, moved_to_now
+from actors.recording.recorder import NoRecorder
+from actors.recording.starting import service_recorder
 from actors.replay import Replay
 from actors.runtime.clock import Clock, SimulatedClock, SystemClock
 from actors.runtime.supervision import Intensity
@@ -39,6 +49,7 @@ from actors.settings import (
     tradable,
     truth_path,
 )
+from actors.source_report import Source, source_report
 from actors.summary import Summary, summarise
 from actors.venues.realtime import InProcessVenue
 from actors.venues.sim import SimVenue, VenueTruth
@@ -50,6 +61,7 @@ from storage.journal import JournalDamaged, check_before_writing
 from storage.schema import ForeignDatabase, SchemaTooNew
 
 T = TypeVar("T")
+SYNTHETIC = "synthetic"
 _ANSWER_MARGIN_US = SECOND_US
 
 
@@ -112,13 +124,15 @@ class Launch:
         if self._lock is not None:
             self._lock.release()
 
-    def market_file(self) -> MarketFile | None:
+    def market_file(self) -> Source | None:
         """The data file with the instruments that it is matched to. Raises LaunchError."""
         if self.data is None:
             return None
         try:
             if self.config.instruments:
-                specs: tuple[Instrument, ...] = instruments_of(self.config)
+                specs: tuple[Instrument, ...] | None = instruments_of(self.config)
+            elif is_recording(self.data):
+                specs = None  # it names its own, as they were traded
             else:
                 derived = derive_instruments(self.data, self.data_format, self.data_symbol)
                 specs = tuple(tradable(spec) for spec in derived)
@@ -132,7 +146,7 @@ class Launch:
                 symbol=self.data_symbol,
             )
         except MarketFileError as problem:
-            raise LaunchError(str(problem), 4 if not self.data.is_file() else 2) from problem
+            raise LaunchError(str(problem), 4 if not self.data.exists() else 2) from problem
 
     def engine(
         self, specs: tuple[Instrument, ...], clock: Clock, gateway: Any, *, simulated: bool
@@ -198,23 +212,31 @@ class Launch:
             )
         if self.speed != "max" and self.speed_factor() <= 0:
             raise LaunchError(f"--speed {self.speed}: a number above zero, or max", 2)
-        if self.speed != "1" and self.data is None:
-            raise LaunchError("--speed is for recorded data: name a file with --data", 2)
+        if self.data is None and not (self.speed == "1" or self._simulates()):
+            raise LaunchError(
+                "--speed is for recorded data: name it with --data, or give --speed max and --for "
+                "for so much of the synthetic market in simulated time",
+                2,
+            )
         source = self.market_file()
         strategies_of(self.config, self._specs(source))  # refused before anything is written
         self._earlier(lambda: check_before_writing(self.database))
         self.lock()
         try:
-            if source is not None and self.speed == "max":
+            if self.speed == "max":
                 return self._replay(source)
             return self._serve(source)
         finally:
             self.unlock()
 
-    def _specs(self, source: MarketFile | None) -> tuple[Instrument, ...]:
+    def _simulates(self) -> bool:
+        """Full speed without a file: a synthetic market of a length that was asked for."""
+        return self.speed == "max" and self.duration_s is not None
+
+    def _specs(self, source: Source | None) -> tuple[Instrument, ...]:
         return source.instruments if source is not None else instruments_of(self.config)
 
-    def _fed(self, engine: Engine, source: MarketFile | None) -> Engine:
+    def _fed(self, engine: Engine, source: Source | None) -> Engine:
         """The engine, when every open position gets data from the file. Raises LaunchError."""
         held = {p.position_id: p.instrument for p in engine.world.positions.values() if p.is_open}
         problem = None if source is None else unfed_position(source, held)
@@ -231,37 +253,60 @@ class Launch:
             return 0.0
         return factor if math.isfinite(factor) else 0.0
 
-    def _replay(self, source: MarketFile) -> Summary:
-        first, rows = self._begun(source)
+    def _replay(self, source: Source | None) -> Summary:
+        """In simulated time: a file, or the synthetic market, which is recorded."""
+        duration_us = None if self.duration_s is None else round(self.duration_s * SECOND_US)
+        specs = self._specs(source)
+        if source is None:
+            rows = self._simulated_market(specs, duration_us or 0)
+            first = next(rows)
+        else:
+            first, rows = self._begun(source)
+        by_receipt = isinstance(source, RecordedFeed)
+        first_us = first.recv_us if by_receipt else first.event_us
         record = truth_path(self.config, self.database)
-        resume_us, note = self._earlier(lambda: resume_point(self.database, record, first.event_us))
+        resume_us, note = self._earlier(lambda: resume_point(self.database, record, first_us))
         if note:
             logger.info("REPLAY {}", note)
-        clock = SimulatedClock(max(first.event_us, resume_us))
-        venue = self.sim_venue(source.instruments)
-        engine = self._fed(self.engine(source.instruments, clock, venue, simulated=True), source)
+        clock = SimulatedClock(max(first_us, resume_us))
+        venue = self.sim_venue(specs)
+        engine = self._fed(self.engine(specs, clock, venue, simulated=True), source)
+        recorder = (
+            service_recorder(
+                self.config, self.database, SYNTHETIC, specs, clock.now_us(), inline=True
+            )
+            if source is None
+            else NoRecorder()
+        )
+        engine.recorder = recorder.document
         replay = Replay(
             engine,
             clock,
             venue,
-            _chained(first, rows),
+            chain([first], rows),
             resume_after_us=resume_us,
             gap_us=round(self.config.feed.gap_s * SECOND_US),
             shutdown_deadline_us=round(self.config.engine.shutdown_deadline_s * SECOND_US),
-            duration_us=None if self.duration_s is None else round(self.duration_s * SECOND_US),
-            on_progress=lambda count: self.on_progress(engine, count, *source.progress()),
+            duration_us=duration_us,
+            by_receipt=by_receipt,
+            tap=recorder.tap(SYNTHETIC) if source is None else None,
+            on_progress=lambda count: self.on_progress(
+                engine, count, *(source.progress() if source is not None else (0, 0))
+            ),
         )
         try:
-            trio.run(_with_signals, replay)
+            trio.run(replay.run_watched)
             self.interrupted = replay.cut_short
             if replay.data_error is not None:
                 raise LaunchError(replay.data_error, 2)
-            return self._summary(engine, replay.halt_reason, _feed_report(source))
+            recorder.close()
+            return self._summary(engine, replay.halt_reason, source)
         finally:
+            recorder.close()
             _close(engine)
             venue.close()
 
-    def _begun(self, source: MarketFile) -> tuple[MarketData, Iterator[MarketData]]:
+    def _begun(self, source: Source) -> tuple[MarketData, Iterator[MarketData]]:
         """The first row, and those behind it: whatever looks over the whole file first (parquet
         does) has done so before anything runs. Raises LaunchError."""
         rows = iter(source)
@@ -272,6 +317,13 @@ class Launch:
         if first is None:
             raise LaunchError(f"{self.data}: no row that can be used; {source.report.summary()}", 2)
         return first, rows
+
+    def _simulated_market(
+        self, specs: tuple[Instrument, ...], duration_us: int
+    ) -> Iterator[MarketData]:
+        """The synthetic market of the time that has just passed, so that a later run follows it."""
+        rng = random.Random(f"{self.config.engine.seed}/market/0")
+        return iter(SyntheticMarket(specs, rng, SystemClock().now_us() - duration_us))
 
     def _damaged(self, problem: JournalDamaged) -> LaunchError:
         """Say which file, and what to do, where the message does not say it itself."""
@@ -294,10 +346,13 @@ class Launch:
         except (sqlite3.Error, OSError) as problem:
             raise LaunchError(_unusable(self.database, problem), 4) from problem
 
-    def _serve(self, source: MarketFile | None) -> Summary:
+    def _serve(self, source: Source | None) -> Summary:
         config = self.config
         specs = self._specs(source)
-        rows = None if source is None else _chained(*self._begun(source))
+        rows: Iterator[MarketData] | None = None
+        if source is not None:
+            first, rest = self._begun(source)
+            rows = chain([first], rest)
         clock = SystemClock()
         clock.not_before(self._earlier(lambda: clock_floor_us(self.database, clock.now_us())))
         local = None if config.venue.socket else self.sim_venue(specs)
@@ -307,8 +362,13 @@ class Launch:
             else SocketVenue(Path(config.venue.socket))
         )
         engine = self._fed(self.engine(specs, clock, venue, simulated=False), source)
+        feed = SYNTHETIC if self.data is None else f"file:{self.data.name}"
+        recorder = service_recorder(config, self.database, feed, specs, clock.now_us())
+        engine.recorder = recorder.document
         options = ServiceOptions(
-            market=self._market(rows, specs, engine, clock),
+            market=self._market(source, rows, specs, engine, clock),
+            due_us=due_by(source),
+            tap=recorder.tap(feed),
             duration_s=self.duration_s,
             shutdown_deadline_s=config.engine.shutdown_deadline_s,
             turn_slow_s=config.engine.turn_slow_s,
@@ -334,15 +394,17 @@ class Launch:
             self.interrupted = service.interrupted
             if service.data_error is not None:
                 raise LaunchError(service.data_error, 2)
-            report = None if source is None else _feed_report(source)
-            return self._summary(engine, service.halt_reason, report)
+            recorder.close()
+            return self._summary(engine, service.halt_reason, source)
         finally:
+            recorder.close()
             _close(engine)
             if local is not None:
                 local.close()
 
     def _market(
         self,
+        source: Source | None,
         rows: Iterator[MarketData] | None,
         specs: tuple[Instrument, ...],
         engine: Engine,
@@ -352,12 +414,12 @@ class Launch:
         if rows is None:
             rng = random.Random(f"{self.config.engine.seed}/market/{engine.writer.head.seq}")
             return iter(SyntheticMarket(specs, rng, clock.now_us()))
-        return _moved_to_now(rows, clock, self.speed_factor())
+        return moved_to_now(rows, due_by(source), clock.now_us(), self.speed_factor())
 
-    def _summary(self, engine: Engine, reason: str, feed: dict[str, Any] | None) -> Summary:
+    def _summary(self, engine: Engine, reason: str, source: Source | None) -> Summary:
         if engine.writer.failed is None:
             engine.writer.project_all()
-        return summarise(engine, reason, feed)
+        return summarise(engine, reason, None if source is None else source_report(source))
 
 
 def _unusable(database: Path, problem: Exception) -> str:
@@ -365,48 +427,6 @@ def _unusable(database: Path, problem: Exception) -> str:
         f"{database}: cannot be opened ({problem}); name another place with --db, or run "
         "`holdfast doctor`"
     )
-
-
-def _chained(first: MarketData, rest: Iterator[MarketData]) -> Iterator[MarketData]:
-    yield first
-    yield from rest
-
-
-def _moved_to_now(rows: Iterator[MarketData], clock: Clock, factor: float) -> Iterator[MarketData]:
-    """Recorded rows with their times moved to now and their distances divided by the speed."""
-    start_us, first_us = clock.now_us(), None
-    for row in rows:
-        if first_us is None:
-            first_us = row.event_us
-        due_us = start_us + round((row.event_us - first_us) / factor)
-        yield evolve(row, event_us=due_us, recv_us=due_us)
-
-
-def _feed_report(source: MarketFile) -> dict[str, Any]:
-    report = source.report
-    return {
-        "format": report.format,
-        "place": report.place,
-        "rows": report.rows,
-        "quotes": report.quotes,
-        "trades": report.trades,
-        "other": sum(report.other.values()),
-        "bad_rows": report.bad_rows,
-        "out_of_order": report.out_of_order,
-        "duplicates": report.duplicates,
-        "unmatched": report.unmatched,
-        "gaps": report.gaps,
-        "truncated": report.truncated,
-        "truncated_message": report.truncated_message,
-        "problems": report.problems,
-    }
-
-
-async def _with_signals(replay: Replay) -> None:
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(replay.watch_signals, nursery.cancel_scope)
-        await replay.run()
-        nursery.cancel_scope.cancel()
 
 
 def _close(engine: Engine) -> None:

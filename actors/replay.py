@@ -1,4 +1,4 @@
-"""Recorded data in simulated time, as fast as the machine allows: same input and seed, same hash.
+"""Market data in simulated time, as fast as the machine allows: same input and seed, same hash.
 
 The same engine as the service's, with the writer in the loop instead of in a thread, so that
 nothing overtakes a commit. Control and signals are looked at between rows.
@@ -16,6 +16,7 @@ from actors import messages as msg
 from actors.engine import Engine
 from actors.feeds.errors import MarketFileError
 from actors.feeds.gaps import GapDetector
+from actors.recording.recorder import Tap
 from actors.runtime import collector
 from actors.runtime.clock import SimulatedClock
 from actors.shutdown import Shutdown
@@ -31,7 +32,7 @@ _SHUTDOWN_STEP_US = 50_000
 
 @define(slots=True)
 class Replay:
-    """One run over recorded data."""
+    """One run over market data, recorded or made up."""
 
     engine: Engine
     clock: SimulatedClock
@@ -41,6 +42,9 @@ class Replay:
     gap_us: int = 5 * SECOND_US
     shutdown_deadline_us: int = 10 * SECOND_US
     duration_us: int | None = None
+    by_receipt: bool = False
+    """Each row at the time when it was received, as a recording has it, not at the source's."""
+    tap: Tap | None = None
     on_progress: Callable[[int], None] = lambda rows: None
     halt_reason: str = ""
     rows_fed: int = 0
@@ -65,6 +69,13 @@ class Replay:
                     return
                 self.stop(f"interrupted_{signal.Signals(number).name.lower()}")
 
+    async def run_watched(self) -> None:
+        """`run`, with signals heard."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.watch_signals, nursery.cancel_scope)
+            await self.run()
+            nursery.cancel_scope.cancel()
+
     async def run(self) -> None:
         """Replay everything, then end the session cleanly."""
         collector.settle_in()
@@ -76,14 +87,20 @@ class Replay:
         simulation.settle()
         started_us = self.clock.now_us()
         for data in self._readable():
-            if data.event_us <= self.resume_after_us:
+            at_us = data.recv_us if self.by_receipt else data.event_us
+            if at_us <= self.resume_after_us:
                 continue
+            if self.tap is not None:
+                self.tap.take(data)
             self._note_gap(data)
-            simulation.feed(data)
+            if at_us == data.event_us:
+                simulation.feed(data)
+            else:
+                simulation.feed_at(data, at_us)
             self.rows_fed += 1
             if engine.dispatcher.failed is not None:
                 self.stop("journal_failed")
-            if self.duration_us is not None and data.event_us - started_us >= self.duration_us:
+            if self.duration_us is not None and at_us - started_us >= self.duration_us:
                 self.stop("duration_elapsed")
             if self.rows_fed % _ROWS_BETWEEN_CHECKPOINTS == 0:
                 self.on_progress(self.rows_fed)

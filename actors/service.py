@@ -20,6 +20,7 @@ from actors import messages as msg
 from actors.engine import Engine
 from actors.feeds.errors import MarketFileError
 from actors.feeds.gaps import GapDetector
+from actors.recording.recorder import NoTap, Tap
 from actors.runtime import collector, control_socket
 from actors.runtime.supervision import ChildDied, Intensity, Supervisor
 from actors.service_control import ControlHandler
@@ -40,8 +41,10 @@ class ServiceOptions:
     """What the service is told beyond its engine. `duration_s` None: until a signal."""
 
     market: Iterator[MarketData]
-    pace_us: Callable[[int], int] = lambda event_us: event_us
-    """From a datum's event time to the clock's time at which it is due."""
+    due_us: Callable[[MarketData], int] = lambda data: data.event_us
+    """The clock's time at which a datum is due."""
+    tap: Tap = field(factory=NoTap)
+    """Where the recorder takes what arrives."""
     duration_s: float | None = None
     shutdown_deadline_s: float = 10.0
     turn_slow_s: float = 5.0
@@ -137,14 +140,16 @@ class Service:
     async def _run_feed(self) -> None:
         """Each datum at its time: the venue sees it first, then the engine."""
         inbox, clock, gaps = self.engine.inbox, self.engine.clock, GapDetector(self.options.gap_us)
+        due_us, tap = self.options.due_us, self.options.tap
         shed_from: dict[str, int] = {}
         shed: dict[str, int] = {}
         for data in self._readable():
-            wait_us = self.options.pace_us(data.event_us) - clock.now_us()
+            wait_us = due_us(data) - clock.now_us()
             if wait_us > 0:
                 await trio.sleep(wait_us / SECOND_US)
             else:
                 await trio.lowlevel.checkpoint()
+            tap.take(data)
             gap = gaps.observe(data.instrument, data.event_us)
             if gap is not None:
                 inbox.tell_local(
@@ -152,6 +157,7 @@ class Service:
                 )
             self.venue.market(data)
             if not inbox.market_data(data):
+                tap.shed(data)
                 shed[data.instrument] = shed.get(data.instrument, 0) + 1
                 shed_from.setdefault(data.instrument, data.event_us)
             elif shed.get(data.instrument):

@@ -37,6 +37,15 @@ class Simulation:
                 return
         raise AssertionError("the simulation does not settle: something keeps telling itself")
 
+    def feed_at(self, data: MarketData, at_us: int) -> None:
+        """As `feed`, but at the time when we received it, whatever the source's clock says."""
+        if at_us > self.clock.now_us():
+            self.run_until(at_us)
+        self.venue.market(data, self.clock.now_us())
+        self._venue_speaks(self.clock.now_us())
+        self.engine.inbox.market.offer(data)
+        self.settle()
+
     def run_until(self, target_us: int) -> None:
         """Let time pass up to a moment, with everything that happens on the way."""
         self.settle()

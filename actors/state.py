@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from actors.recording.looking_back import NOBODY
 from actors.registry import Books
 from fsm.money import ZERO, plain
 from fsm.order import OrderState
@@ -38,6 +39,7 @@ class Live:
     ignored: int = 0
     duplicates: int = 0
     restarts: int = 0
+    recorder: dict[str, Any] = field(factory=dict)
 
 
 def state_document(
@@ -66,6 +68,7 @@ def state_document(
         "counters": _counters(books, live),
         "lanes": live.lanes if live else [],
         "services": live.services if live else {},
+        "recorder": (live.recorder if live else {}) or {"state": NOBODY},
     }
 
 

@@ -32,6 +32,8 @@ class Summary:
     hash: str
     exits_by_reason: dict[str, int]
     feed: dict[str, Any] | None = None
+    recorder: dict[str, Any] | None = None
+    """The recorder's last figures, where one ran."""
     tables_stopped: str = ""
     """Why the projections could not follow the journal; empty when they did."""
 
@@ -59,6 +61,9 @@ class Summary:
             document["tables_stopped"] = self.tables_stopped
         if self.feed is not None:
             document["feed"] = self.feed
+        if self.recorder is not None:
+            names = ("folder", "received", "recorded", "lost", "shed", "problem")
+            document["recorder"] = {name: self.recorder[name] for name in names}
         return document
 
     def lines(self) -> list[str]:
@@ -78,6 +83,10 @@ class Summary:
         ]
         if self.tables_stopped:
             lines.append(f"  tables: stopped ({self.tables_stopped}): run `holdfast rebuild`")
+        if self.recorder is not None:
+            lost = f", LOST {self.recorder['lost']}" if self.recorder["lost"] else ""
+            rows, folder = self.recorder["recorded"], self.recorder["folder"]
+            lines.append(f"  recorded {rows:,} rows in {folder}{lost}")
         if self.feed is not None:
             counts = ", ".join(f"{k} {v}" for k, v in self.feed.items() if isinstance(v, int) and v)
             lines.append(f"  data: {self.feed.get('format', '')} {counts}")
@@ -120,8 +129,14 @@ def summarise(engine: Engine, halt_reason: str, feed: dict[str, Any] | None = No
         hash=engine.writer.head.hash.hex(),
         exits_by_reason=dict(exits),
         feed=feed,
+        recorder=_recorded(engine),
         tables_stopped=str(engine.writer.projector.failed or ""),
     )
+
+
+def _recorded(engine: Engine) -> dict[str, Any] | None:
+    figures = engine.recorder() if engine.recorder is not None else {}
+    return figures if "recorded" in figures else None
 
 
 def _truth(engine: Engine) -> str:

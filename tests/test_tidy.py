@@ -27,7 +27,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "wall clock": ("actors/runtime/clock.py", "storage/time.py"),
     "monotonic clock": ("actors/runtime/clock.py", "storage/"),
     "entropy": ("actors/runtime/ids.py",),
-    "threads": ("storage/", "actors/alerts", "actors/runtime/portal"),
+    "threads": ("storage/", "actors/alerts", "actors/recording/recorder", "actors/runtime/portal"),
     "trio internals": ("actors/chaos/",),
 }
 

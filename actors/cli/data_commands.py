@@ -48,14 +48,14 @@ def check(
     from actors.feeds.check import Verdict, check_file, judge
     from actors.feeds.errors import MarketFileError, NotClean
     from actors.feeds.recognition import WINDOWS, recognise
+    from actors.feeds.recording import is_recording
     from actors.feeds.windows import read_windows
 
     gap_us = round(duration("--gap", gap) * 1_000_000)
     if gap_us < 1:
         raise CommandFailed(f"--gap {gap}: a time such as 5s or 200ms, at least 1 us", USAGE)
     try:
-        found = recognise(file, format_)
-        if found.format == WINDOWS:
+        if not is_recording(file) and recognise(file, format_).format == WINDOWS:
             if windows is not None:
                 raise CommandFailed(
                     f"{file}: the windows themselves: name their price feed first, then "

@@ -6,6 +6,7 @@ from typing import Any
 
 from actors.cli.output import print_fields, print_table
 
+_MIB = 1024 * 1024
 _ENDED = ("CLOSED", "CANCELLED_BY_ENGINE")
 _TERMINAL = ("FILLED", "CANCELED", "REJECTED", "EXPIRED")
 
@@ -37,6 +38,7 @@ def print_overview(document: dict[str, Any]) -> None:
     feeds = [{"instrument": k} | v for k, v in document["feeds"].items()]
     columns = "instrument age_ms ticks gaps out_of_order duplicates"
     print_table(feeds, columns.split(), empty="  no service answers", title="Feeds")
+    print_recorder(document.get("recorder", {}))
     journal = document["journal"]
     fields = [(k, journal[k]) for k in ("seq", "hash", "writer_lag_ms", "wal_bytes")]
     troubles = {k: v for k, v in document["counters"].items() if v}
@@ -60,6 +62,37 @@ def print_account(account: dict[str, Any]) -> None:
     print_fields("Account", fields)
     balances = [{"asset": k} | v for k, v in account["balances"].items()]
     print_table(balances, ("asset", "total", "reserved", "free"), empty="  no balances")
+
+
+def print_recorder(recorder: dict[str, Any]) -> None:
+    """What is recorded, what is lost, and how the clocks stand."""
+    fields: list[tuple[str, object]] = [("state", recorder.get("state"))]
+    if "folder" in recorder:
+        used, most = recorder["bytes"] / _MIB, recorder["bytes_max"]
+        bound = f" of {most / _MIB:.0f}" if most else ""
+        fields += [
+            ("folder", recorder["folder"]),
+            ("files", f"{recorder['files']} with {used:.1f}{bound} MiB"),
+            *recorder_fields(recorder),
+        ]
+    print_fields("Recorder", fields)
+
+
+def recorder_fields(recorder: dict[str, Any]) -> list[tuple[str, object]]:
+    """Rows and clock of each feed, and what is wrong."""
+    fields: list[tuple[str, object]] = []
+    if recorder["problem"]:
+        fields.append(("because of", recorder["problem"]))
+    for name, feed in recorder["feeds"].items():
+        fields += [(f"feed {name}", _rows(feed)), ("clock", feed["clock"])]
+    return fields
+
+
+def _rows(counts: dict[str, Any]) -> str:
+    lost = f", LOST {counts['lost']}" if counts["lost"] else ", none lost"
+    shed = f", {counts['shed']} shed by a full lane" if counts["shed"] else ""
+    gaps = f", gaps {counts['gaps']}" if counts["gaps"] else ""
+    return f"{counts['recorded']} recorded of {counts['received']}{lost}{shed}{gaps}"
 
 
 def _seconds(value: float | None) -> str:

@@ -32,9 +32,13 @@ def status(
     all
         Include orders and positions of earlier sessions that have ended.
     """
-    document = state_of(place.database(), everything=all)
     from actors.cli import output, overview
+    from actors.recording.looking_back import NOBODY
 
+    database = place.database()
+    document = state_of(database, everything=all)
+    if document["recorder"] == {"state": NOBODY}:
+        document["recorder"] |= _recorded_last(place, database)
     if json:
         output.print_json(document)
     else:
@@ -160,6 +164,19 @@ def state_of(database: Path, *, everything: bool) -> dict[str, Any]:
         books = Books(World(rules=Rules(), ids=IdSource("")), None)
         head = folded(JournalReader(conn), books, database).head
         return state_document(books, conn, head, everything=everything)
+
+
+def _recorded_last(place: Place, database: Path) -> dict[str, Any]:
+    """What lies in the folder of recordings; empty when the recorder is off or never wrote."""
+    from actors.config import Config, ConfigError, load_config
+    from actors.recording.looking_back import last_session
+    from actors.recording.starting import recordings_folder
+
+    try:
+        config = load_config(place.config)
+    except ConfigError:
+        config = Config()  # a status must not depend on a configuration that is being edited
+    return last_session(recordings_folder(config, database))
 
 
 def live_state(database: Path, *, everything: bool = False) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from attrs import define, field, frozen
 
-from actors.feeds.files import MarketFile, open_market_file
+from actors.feeds.files import MarketFile, RecordedFeed, open_market_file
 from actors.feeds.gaps import GAP_US_DEFAULT
 from actors.feeds.presence import Presence
 from actors.feeds.report import FeedReport
@@ -115,7 +115,7 @@ def check_file(
     return check
 
 
-def _read(file: MarketFile, check: DataCheck, on_progress: OnProgress) -> None:
+def _read(file: MarketFile | RecordedFeed, check: DataCheck, on_progress: OnProgress) -> None:
     counts = check.instruments
     last_us: dict[str, int] = {}
     newest_us = 0

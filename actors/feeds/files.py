@@ -24,6 +24,7 @@ from actors.feeds.errors import MarketFileError, NotClean
 from actors.feeds.gaps import GAP_US_DEFAULT, GapDetector
 from actors.feeds.lines import DamagedEndError
 from actors.feeds.recognition import FORMATS, Recognised, recognise
+from actors.feeds.recording import RecordedFeed, is_recording
 from actors.feeds.reorder import ReorderBuffer
 from actors.feeds.report import FeedReport
 from actors.feeds.row_sources import RowSource
@@ -37,6 +38,7 @@ __all__ = [
     "FeedReport",
     "MarketFile",
     "MarketFileError",
+    "RecordedFeed",
     "derive_instruments",
     "open_market_file",
 ]
@@ -51,7 +53,7 @@ def open_market_file(
     gap_us: int = GAP_US_DEFAULT,
     symbol: str | None = None,
     own_names: bool = False,
-) -> MarketFile:
+) -> MarketFile | RecordedFeed:
     """Look at the file's head and get ready to read it.
 
     Without `instruments` they are derived from the file; with `own_names` there are none, and each
@@ -63,6 +65,8 @@ def open_market_file(
     Raises MarketFileError when the file cannot be read or is of no readable format.
     """
     path = Path(path)
+    if is_recording(path):
+        return RecordedFeed(path, instruments, strict=strict, gap_us=gap_us, own_names=own_names)
     found = recognise(path, format)
     maker = SourceMaker(path, found, symbol)  # a header without a column is told now
     if own_names:
@@ -83,6 +87,8 @@ def derive_instruments(
     Raises MarketFileError when the file is unusable or no symbol can be split in base and quote.
     """
     path = Path(path)
+    if is_recording(path):
+        return list(RecordedFeed(path).instruments)
     return derive_from(SourceMaker(path, recognise(path, format), symbol))
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from actors.feeds.files import MarketFile
+from actors.feeds.files import MarketFile, RecordedFeed
 from actors.feeds.symbols import SymbolIndex
 
 _NAMED_MAX = 5
 
 
-def unfed_position(file: MarketFile, held: Mapping[str, str]) -> str | None:
+def unfed_position(file: MarketFile | RecordedFeed, held: Mapping[str, str]) -> str | None:
     """What to tell when an open position gets no data from `file`; None when all of them do.
 
     `held` maps position ids to instruments. Files that can only be read from their beginning are

@@ -16,7 +16,7 @@ READS = ("status", "orders", "positions", "fills", "account", "sessions", "event
 PARTS = {"mode", "session", "orders", "positions", "account", "guards", "assertions", "feeds"}
 
 
-MORE = {"venue", "journal", "sent", "counters", "lanes", "services"}
+MORE = {"venue", "journal", "sent", "counters", "lanes", "services", "recorder"}
 
 
 @pytest.mark.parametrize("command", READS)

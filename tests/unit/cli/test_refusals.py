@@ -76,7 +76,6 @@ def test_a_head_without_its_journal_is_refused_and_no_new_journal_takes_its_plac
         (("--speed", "inf"), "--speed inf"),
         (("--data", "quotes.csv", "--speed", "nan"), "--speed nan"),
         (("--speed", "5"), "--data"),
-        (("--speed", "max"), "--data"),
         (("--mode", "backtest"), "backtest"),
     ],
 )
