@@ -50,6 +50,7 @@ class ProcessJournal:
         self._condition = threading.Condition()
         self._closing = False
         self._closed = False
+        self._durable_turn = writer.head.turn
         self._sock, theirs = socket.socketpair()
         for end in (self._sock, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
@@ -169,7 +170,8 @@ class ProcessJournal:
         counted.last_problem = report.last_problem or counted.last_problem
         if report.failed:
             self._fail(report.failed)
-        else:
+        elif report.turn > self._durable_turn:  # else it only says how far the tables are
+            self._durable_turn = report.turn
             self._tell(lambda: self._on_durable(report.turn))
 
     def _fail(self, why: str) -> None:

@@ -31,7 +31,6 @@ class WriterProcess:
         self._sock = sock
         self._turns = FrameReader(sock, TurnFrame)
         self._batch_max = projection_batch_max
-        self._tables_reported = False
 
     def serve(self) -> None:
         """Commit, report, keep the tables while nothing waits; returns when the engine is gone."""
@@ -44,10 +43,10 @@ class WriterProcess:
                 projecting = True
                 continue
             writer.keep_head()
-            projecting = writer.failed is None and writer.project(self._batch_max) > 0
-            if writer.projector.failed is not None and not self._tables_reported:
-                self._tables_reported = True
-                self._report()
+            projected = writer.failed is None and writer.project(self._batch_max) > 0
+            if projecting and not projected:
+                self._report()  # the tables are caught up, or have stopped
+            projecting = projected
 
     def _waiting(self, timeout_s: float | None) -> bool:
         return bool(select.select([self._sock], [], [], timeout_s)[0])

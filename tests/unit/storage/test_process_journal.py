@@ -15,6 +15,7 @@ from actors.lock import DatabaseLock
 from storage.journal import JournalReader
 from storage.process_journal import ProcessJournal
 from storage.writer import JournalFailed, JournalWriter, TurnBatch
+from storage.writer_link import Report
 from tests.unit.storage.stories import batches
 from tests.unit.storage.test_writer import alerts
 
@@ -188,6 +189,36 @@ def test_a_turn_larger_than_the_socket_takes_keeps_its_place(
     listener.wait_for_turn(3)
 
     assert 40_002 == journal.head.seq
+
+
+def test_a_start_alone_tells_of_no_turn(writer: JournalWriter, listener: Listener) -> None:
+    """What waits for its first durable turn must not take an earlier one for it."""
+    writer.commit(batches([alerts(1)] * 2))
+    journal = ProcessJournal(writer, listener.on_durable, listener.on_failed)
+    (third,) = batches([alerts(1)], 2, 2)
+    journal.append(third)
+    listener.wait_for_turn(3)
+    journal.close()
+    writer.close()
+
+    assert [3] == listener.durable
+
+
+def test_the_tables_are_told_to_be_caught_up_without_another_turn(
+    writer: JournalWriter, journal: ProcessJournal, listener: Listener
+) -> None:
+    caught_up, take = threading.Event(), journal._take
+
+    def watched(report: Report) -> None:
+        take(report)
+        if report.projected_seq == 3:
+            caught_up.set()
+
+    journal._take = watched  # type: ignore[method-assign]
+    journal.append(batches([alerts(3)])[0])
+
+    assert caught_up.wait(PATIENCE_S)
+    assert (0, [1]) == (writer.projection_lag, listener.durable)
 
 
 def test_a_listener_that_raises_does_not_end_the_reports(writer: JournalWriter) -> None:
