@@ -165,6 +165,9 @@ class JournalConfig:
         2_000, "events that one projection transaction applies", 1, 1_000_000
     )
     head_interval_s: float = key(1.0, "between fsyncs of the head file", "0.01", 60)
+    stall_s: float = key(
+        30.0, "without a commit before the writer is ended and the journal has failed", 1, 3_600
+    )
     snapshot_events: int = key(
         100_000, "events after which a snapshot for the next start is made; 0: never", 0, 10**9
     )

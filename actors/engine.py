@@ -61,6 +61,8 @@ class EngineSettings:
     opening: Mapping[str, Decimal] | None = None
     keep_open: tuple[int, ...] = ()
     """File descriptors that the writer's process holds too: the database's lock."""
+    leave_older_chain: bool = True
+    """Whether somebody checks the chain behind a snapshot after the start (`Upkeep`)."""
 
 
 class Engine:
@@ -77,7 +79,9 @@ class Engine:
         check_head(self.reader, settings.database)
         self.world = World(rules=settings.rules, ids=IdSource(""))
         self.books = Books(self.world, None)
-        self.fold = folded(self.reader, self.books, settings.database)
+        self.fold = folded(
+            self.reader, self.books, settings.database, leave_older=settings.leave_older_chain
+        )
         self.books.reader = self.reader
         self.books.reconciler.accept_divergence = settings.accept_divergence
         self.inbox = Inbox(

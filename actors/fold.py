@@ -13,7 +13,14 @@ from loguru import logger
 
 from actors.registry import Books
 from actors.runtime.ids import IdSource
-from actors.snapshot import SnapshotUnusable, captured, read_snapshot, restored, snapshot_path
+from actors.snapshot import (
+    SnapshotUnusable,
+    captured,
+    code_fingerprint,
+    read_snapshot,
+    restored,
+    snapshot_path,
+)
 from actors.world import Rules, World
 from storage.chain_check import ChainCheck
 from storage.journal import GENESIS, Head, JournalReader
@@ -29,6 +36,8 @@ class Folded:
 
     head: Head
     unchecked: Head
+    snapshot_seq: int = 0
+    """Where the snapshot stood that was used; 0: none was."""
 
     @property
     def is_checked(self) -> bool:
@@ -36,12 +45,16 @@ class Folded:
         return self.unchecked.seq == 0
 
 
-def folded(reader: JournalReader, books: Books, database: Path | None = None) -> Folded:
-    """Fold the journal into empty books; with `database` its snapshot may be used.
+def folded(
+    reader: JournalReader, books: Books, database: Path | None = None, *, leave_older: bool = True
+) -> Folded:
+    """Fold the journal into empty books; with `database` its snapshot may be used. A long chain
+    before a snapshot is checked too unless it is left to somebody (`leave_older`).
 
     Raises JournalDamaged where the chain breaks.
     """
     start = unchecked = _NOTHING
+    code_fingerprint()  # of the code that folds now, whatever lies in its place afterwards
     if database is not None:
         try:
             start, state = read_snapshot(database, reader)
@@ -50,7 +63,7 @@ def folded(reader: JournalReader, books: Books, database: Path | None = None) ->
         except SnapshotUnusable as reason:
             logger.debug("NO_SNAPSHOT {}: {}", database, reason)
             start = _NOTHING
-    if 0 < unchecked.seq <= AT_ONCE_MAX:
+    if unchecked.seq and (unchecked.seq <= AT_ONCE_MAX or not leave_older):
         reader.check_chain(_NOTHING, unchecked.seq)
         unchecked = _NOTHING
     head = reader.head()
@@ -59,7 +72,7 @@ def folded(reader: JournalReader, books: Books, database: Path | None = None) ->
     else:
         for recorded in reader.verified(start):
             books.fold(recorded.event, recorded.seq, recorded.turn, recorded.at_us)
-    return Folded(reader.head(), unchecked)
+    return Folded(reader.head(), unchecked, start.seq)
 
 
 def snapshot_difference(reader: JournalReader, database: Path) -> str | None:

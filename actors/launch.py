@@ -32,7 +32,7 @@ from actors.feeds.files import (
 from actors.feeds.matching import unfed_position
 from actors.feeds.recording import is_recording
 from actors.feeds.synthetic import SyntheticMarket
-from actors.lock import DatabaseLock
+from actors.lock import WRITER_LEFT, DatabaseLock
 from actors.pacing import due_by, moved_to_now
 from actors.recording.recorder import NoRecorder
 from actors.recording.starting import service_recorder
@@ -113,6 +113,8 @@ class Launch:
                 4,
             ) from problem
         if not taken:
+            if lock.holder_is_gone():
+                raise LaunchError(f"{self.database}: {WRITER_LEFT}", 4)
             raise AlreadyRunning(lock.holder() or {})
         self._lock = lock
         place = check_file_system(self.database)
@@ -176,6 +178,7 @@ class Launch:
             head_interval_s=config.journal.head_interval_s,
             projection_batch_max=config.journal.projection_batch_max,
             keep_open=self._lock.descriptors if self._lock is not None else (),
+            leave_older_chain=not simulated,
         )
         try:
             return Engine(settings, clock, gateway)
@@ -372,6 +375,7 @@ class Launch:
             duration_s=self.duration_s,
             shutdown_deadline_s=config.engine.shutdown_deadline_s,
             turn_slow_s=config.engine.turn_slow_s,
+            writer_stall_s=config.journal.stall_s,
             gap_us=round(config.feed.gap_s * SECOND_US),
             snapshot_events=config.journal.snapshot_events,
             intensity=Intensity(

@@ -17,6 +17,10 @@ from typing import Any
 
 from actors.runtime.clock import elapsed_s
 
+WRITER_LEFT = (
+    "the service that held it is gone, but its writer process still has the lock and does not "
+    "finish (a disk that hangs?): end that process (storage.writer_process), then start again"
+)
 _PAUSE_S = 0.02
 #: Somebody may only be looking who holds it (`holder`).
 _LOOKING_S = 0.2
@@ -63,6 +67,17 @@ class DatabaseLock:
             return _about(fd)
         else:
             return None
+        finally:
+            os.close(fd)
+
+    def holder_is_gone(self) -> bool:
+        """Whether the process that took the lock has ended, so that only its writer holds it."""
+        try:
+            fd = os.open(self.path, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            return _holder_is_gone(fd)
         finally:
             os.close(fd)
 

@@ -44,6 +44,19 @@ MODE_MESSAGES = (
     msg.Divergence,
     msg.WithdrawLeft,
 )
+_REDUCING = (msg.CancelOrder, msg.RequestExit, msg.PriceCrossed, msg.ExpiryDue)
+HEARD_IN_QUARANTINE = (
+    *_REDUCING,
+    msg.SetControl,
+    msg.Halt,
+    msg.Degrade,
+    msg.StopSession,
+    msg.WithdrawLeft,
+)
+"""Cancels, exits and the kill switch: an actor in quarantine may still reduce, never add (L8)."""
+ASKED_AGAIN = (msg.PriceCrossed, msg.FoundOpen, msg.Disappeared, msg.WithdrawLeft)
+"""Said again by the next quote or pass: not kept for an actor in quarantine, or each would be a
+row in the journal (L9)."""
 ORDER_FACTS = (
     facts.OrderAccepted,
     facts.OrderRejected,

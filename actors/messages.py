@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from attrs import field, frozen
+from attrs import frozen
 
 from actors.strategies.base import Signal
 from fsm.events import (
@@ -193,12 +193,10 @@ class Sweep:
     names: tuple[str, ...]
     """Orders to look at, from `start` on; None: it has not begun."""
     start: int | None = None
-    owners: dict[str, None] = field(factory=dict)
-    """Positions whose entries were taken back."""
     exits: tuple[ExitReason, str] | None = None
     """Why positions are closed afterwards, and in whose words; None: they are not."""
     tail: tuple[object, ...] = ()
-    """What is left to be told when no order is left."""
+    """What is left to be told, from `start` on, when no order is left; empty before that."""
 
 
 @frozen(slots=True)

@@ -34,6 +34,7 @@ from fsm.timestamps import SECOND_US
 from storage.writer import JournalFailed
 
 _IDLE_MAX_S = 1.0
+_WRITER_LOOK_S = 0.5
 
 
 @define(slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class ServiceOptions:
     duration_s: float | None = None
     shutdown_deadline_s: float = 10.0
     turn_slow_s: float = 5.0
+    writer_stall_s: float = 30.0
     gap_us: int = 5 * SECOND_US
     intensity: Intensity = field(factory=Intensity)
     snapshot_events: int = 0
@@ -234,6 +236,17 @@ class Service:
             await trio.sleep(duration_s)
             self._stop("duration_elapsed")
 
+    async def _watch_writer(self) -> None:
+        """A writer that hangs lets nothing become durable, and no turn follows: not even the kill
+        switch. It is ended, and the journal has failed: cancels leave, the session ends."""
+        while True:
+            if self._journal.stalled_s() > self.options.writer_stall_s:
+                self._journal.give_up(
+                    f"no turn became durable for {self.options.writer_stall_s:g} s"
+                )
+                return
+            await trio.sleep(_WRITER_LOOK_S)
+
     async def _watch_gate(self) -> None:
         """Books that differ at the start: nothing is open that needs us, so refuse and end."""
         while self.shutdown is None:
@@ -265,6 +278,7 @@ class Service:
             nursery.start_soon(self._watch_signals, nursery.cancel_scope)
             nursery.start_soon(self._watch_time)
             nursery.start_soon(self._watch_gate)
+            nursery.start_soon(self._watch_writer)
             nursery.start_soon(self._show_status)
             self._supervisor.start(nursery, "venue", self._run_venue, must_run=True)
             self._supervisor.start(nursery, "feed", self._run_feed)

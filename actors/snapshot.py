@@ -158,8 +158,10 @@ class _Header:
 def write_snapshot(database: Path | str, books: Books, head: Head) -> int:
     """Keep the books as they are at `head`, whole or not at all; returns the bytes written.
 
-    Raises OSError.
+    Raises OSError, and SnapshotUnusable when the code was replaced since it folded them.
     """
+    if _fingerprint() != code_fingerprint():
+        raise SnapshotUnusable("the code was replaced while it folded")
     data = captured(books)
     header = _Header(
         format=_FORMAT,
@@ -210,7 +212,12 @@ def snapshot_seq(database: Path | str) -> int:
 
 @cache
 def code_fingerprint() -> str:
-    """A hash of the code that folds: a snapshot of other code may hold another mistake."""
+    """A hash of the code that folds, as it was when this process first asked: a snapshot of other
+    code may hold another mistake."""
+    return _fingerprint()
+
+
+def _fingerprint() -> str:
     digest = hashlib.sha256()
     folders = [*fsm.__path__, *fsm.events.__path__, *storage.__path__, *actors.entities.__path__]
     folders.append(str(Path(actors.entities.__path__[0]).parent))

@@ -7,6 +7,7 @@ beside it loses no time, and what is kept is the fold of durable events, never t
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from loguru import logger
 from actors.fold import folded
 from actors.registry import Books
 from actors.runtime.ids import IdSource
-from actors.snapshot import write_snapshot
+from actors.snapshot import SnapshotUnusable, write_snapshot
 from actors.world import Rules, World
 from storage.journal import JournalDamaged, JournalReader
 
@@ -30,7 +31,7 @@ def command(database: Path) -> list[str]:
 def make_snapshot(database: Path) -> int:
     """Fold up to the head and keep that; returns the head's seq.
 
-    Raises JournalDamaged, sqlite3.Error, OSError.
+    Raises JournalDamaged, SnapshotUnusable, sqlite3.Error, OSError.
     """
     reader = JournalReader.open(database)
     try:
@@ -49,7 +50,7 @@ def main(arguments: list[str]) -> int:
     os.nice(10)
     try:
         make_snapshot(Path(arguments[0]))
-    except (JournalDamaged, OSError) as problem:
+    except (JournalDamaged, SnapshotUnusable, sqlite3.Error, OSError) as problem:
         print(problem, file=sys.stderr)
         return FAILED
     return 0

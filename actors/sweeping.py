@@ -27,35 +27,45 @@ def is_unmarked_entry(order: Order) -> bool:
 def next_chunk(sweep: msg.Sweep, world: World) -> tuple[list[object], msg.Sweep | None]:
     """What to do now, at most `SWEEP_CHUNK` messages, and what is left for the next turn."""
     start = sweep.start or 0
-    if not sweep.names:
+    if sweep.tail:
         end = start + msg.SWEEP_CHUNK
         rest = evolve(sweep, start=end) if end < len(sweep.tail) else None
         return list(sweep.tail[start:end]), rest
-    chunk: list[object] = []
-    place = start
+    taken: dict[str, Order] = {}
     for place in range(start, len(sweep.names)):
         order = world.orders.get(sweep.names[place])
         if order is None or not is_unmarked_entry(order):
             continue
-        if len(chunk) == msg.SWEEP_CHUNK:
-            return chunk, evolve(sweep, start=place)
-        chunk.append(msg.CancelOrder(order.client_order_id, sweep.reason, by_engine=True))
-        if order.position_id is not None:
-            sweep.owners[order.position_id] = None
-    tail = _tail(sweep, world)
-    if len(chunk) + len(tail) <= msg.SWEEP_CHUNK:
-        return chunk + tail, None
-    return chunk, evolve(sweep, names=(), start=0, tail=tuple(tail))
+        if len(taken) == msg.SWEEP_CHUNK:
+            return _marks(sweep, taken, world), evolve(sweep, start=place)
+        taken[order.client_order_id] = order
+    chunk, exits = _marks(sweep, taken, world), _exits(sweep, world)
+    if len(chunk) + len(exits) <= msg.SWEEP_CHUNK:
+        return chunk + exits, None
+    return chunk, evolve(sweep, start=0, tail=tuple(exits)) if exits else None
 
 
-def _tail(sweep: msg.Sweep, world: World) -> list[object]:
-    """Positions hear that their entries are gone; then those that are open are closed."""
-    told: list[object] = [msg.EntriesCancelled(owner, sweep.reason) for owner in sweep.owners]
-    if sweep.exits is not None:
-        reason, words = sweep.exits
-        told += [
-            msg.RequestExit(position.position_id, reason, words)
-            for position in world.positions.values()
-            if position.is_open
-        ]
+def _marks(sweep: msg.Sweep, taken: dict[str, Order], world: World) -> list[object]:
+    """Orders are marked, and with its last one the position that waits for nothing else."""
+    told: list[object] = [msg.CancelOrder(name, sweep.reason, by_engine=True) for name in taken]
+    owners = dict.fromkeys(o.position_id for o in taken.values() if o.position_id is not None)
+    for owner in owners:
+        position = world.positions.get(owner)
+        if position is None or position.inventory:
+            continue  # an inventory is not over while it may quote again
+        others = (world.orders.get(name) for name in position.live if name not in taken)
+        if not any(other is not None and is_unmarked_entry(other) for other in others):
+            told.append(msg.EntriesCancelled(owner, sweep.reason))
     return told
+
+
+def _exits(sweep: msg.Sweep, world: World) -> list[object]:
+    """What is open is closed, if that was asked for."""
+    if sweep.exits is None:
+        return []
+    reason, words = sweep.exits
+    return [
+        msg.RequestExit(position.position_id, reason, words)
+        for position in world.positions.values()
+        if position.is_open
+    ]

@@ -23,7 +23,9 @@ from actors.fact_routing import FactRouter
 from actors.market_desk import MarketDesk, MarketFollows
 from actors.message_groups import (
     ANSWERS,
+    ASKED_AGAIN,
     COMMANDS,
+    HEARD_IN_QUARANTINE,
     MODE_MESSAGES,
     ORDER_FACTS,
     ORDER_MESSAGES,
@@ -50,12 +52,6 @@ from storage.writer import JournalFailed
 #: A message that leads to more steps leads to them for ever; a pass has a few for each order.
 _STEPS_MAX, _STEPS_AN_ORDER = 20_000, 10
 _RESTORES_MAX = 3
-_REDUCING = (msg.CancelOrder, msg.RequestExit, msg.PriceCrossed, msg.ExpiryDue)
-_HEARD_IN_QUARANTINE = (*_REDUCING, msg.SetControl, msg.Halt, msg.Degrade, msg.StopSession)
-"""Cancels, exits and the kill switch: an actor in quarantine may still reduce, never add (L8)."""
-_ASKED_AGAIN = (msg.PriceCrossed, msg.FoundOpen, msg.Disappeared)
-"""Said again by the next quote or pass: not kept for an actor in quarantine, or each would be a
-row in the journal (L9)."""
 
 
 class System:
@@ -241,8 +237,8 @@ class System:
     def _decide(self, actor: Any, message: object, turn: Turn) -> None:
         """Let an actor decide. Whatever it raises leaves its state as it was."""
         held = self.quarantine.get(actor.address) if self.quarantine else None
-        if held is not None and not isinstance(message, _HEARD_IN_QUARANTINE):
-            if isinstance(message, _ASKED_AGAIN):
+        if held is not None and not isinstance(message, HEARD_IN_QUARANTINE):
+            if isinstance(message, ASKED_AGAIN):
                 self.count("skipped_in_quarantine")
                 return
             held.append(message)
@@ -318,7 +314,8 @@ class System:
 
     def _quarantine(self, actor: Any, message: object, error: str, turn: Turn) -> None:
         address = actor.address
-        if address in self.quarantine and isinstance(message, _ASKED_AGAIN):
+        held = self.quarantine.get(address)
+        if held is not None and (isinstance(message, ASKED_AGAIN) or message in held):
             self.count("skipped_in_quarantine")
             return
         self.quarantine.setdefault(address, []).append(message)

@@ -52,7 +52,7 @@ class Upkeep:
         if not self.snapshot_events:
             return
         database = self.engine.settings.database
-        kept = snapshot_seq(database)
+        kept = self.engine.fold.snapshot_seq
         while True:
             if self.engine.writer.head.seq - kept >= self.snapshot_events:
                 done = await self._process(snapshot_process.command(database))

@@ -8,9 +8,11 @@ told as a failed journal; a writer that is gone is one, because nothing more can
 from __future__ import annotations
 
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -51,6 +53,8 @@ class ProcessJournal:
         self._closing = False
         self._closed = False
         self._durable_turn = writer.head.turn
+        self._handed_over: deque[tuple[int, float]] = deque()
+        self._why = ""
         self._sock, theirs = socket.socketpair()
         for end in (self._sock, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
@@ -82,11 +86,13 @@ class ProcessJournal:
     def append(self, batch: TurnBatch) -> None:
         """Hand a turn over; returns at once. The dispatcher bounds the turns in flight (L9).
 
-        Raises JournalFailed when an earlier turn has failed.
+        After a failure it goes nowhere: `on_failed` has told, or is about to, and comes behind
+        whatever was told durable.
         """
         if self.writer.failed is not None:
-            raise self.writer.failed
+            return
         frame = turn_frame(batch)
+        self._handed_over.append((batch.turn, time.monotonic()))
         with self._condition:
             assert not self._closing, f"turn {batch.turn} came after close"
             if not self._backlog:
@@ -95,10 +101,24 @@ class ProcessJournal:
                 self._backlog.append(frame)
                 self._condition.notify()
 
+    def stalled_s(self) -> float:
+        """For how many seconds the oldest turn that is not durable has been with the writer."""
+        try:
+            return time.monotonic() - self._handed_over[0][1]
+        except IndexError:
+            return 0.0
+
+    def give_up(self, why: str) -> None:
+        """End a writer that answers no more, before anything else is done about it: afterwards it
+        can commit nothing that was taken for lost. Told as a failed journal."""
+        self._why = why
+        self._process.kill()
+
     def close(self) -> None:
         """Let the process commit what waits and end, and take the connection back.
 
-        Raises sqlite3.Error or OSError when the database cannot be opened again.
+        What it does not commit within a minute, or takes with it when it dies, is a failed journal
+        (`writer.failed`), and so is a database that cannot be opened again.
         """
         if self._closed:
             return
@@ -106,16 +126,24 @@ class ProcessJournal:
         with self._condition:
             self._closing = True
             self._condition.notify()
-        self._sender.join()
+        self._sender.join(_END_S)
         try:
+            if self._sender.is_alive():
+                self._process.kill()  # it reads no more
             self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._sender.join()
         self._listener.join()
         self._sock.close()
+        if self._handed_over and self.writer.failed is None:
+            self._fail(f"the writer process has ended ({_how(self._process.returncode)})")
         if self.writer.failed is None:
-            self.writer.take_back()
+            try:
+                self.writer.take_back()
+            except (sqlite3.Error, OSError) as problem:
+                self._fail(f"cannot be opened again: {problem}")
 
     # ---------------------------------------------------------------------------------- sending
 
@@ -123,10 +151,8 @@ class ProcessJournal:
         """As much as the socket takes without waiting: nearly always all of it."""
         try:
             return self._sock.send(frame, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return 0
         except OSError:
-            return len(frame)  # nobody is there to take it: the listener tells of the end
+            return 0  # it is full; or broken, which the sender finds as well
 
     def _send(self) -> None:
         """The rest of what was too much for the socket, in order; then the end."""
@@ -140,9 +166,11 @@ class ProcessJournal:
             try:
                 self._sock.sendall(frame)
             except OSError:
+                # A turn that cannot be sent is one that is never durable: the listener tells.
+                self._process.kill()
                 with self._condition:
                     self._backlog.clear()
-                continue
+                break
             with self._condition:
                 self._backlog.popleft()  # only now: until then nothing may overtake it
         with suppress(OSError):  # the process is gone already, which its listener has told
@@ -152,12 +180,17 @@ class ProcessJournal:
 
     def _listen(self) -> None:
         reports = FrameReader(self._sock, Report)
-        while reports.receive():
-            for report in reports.frames():
-                self._take(report)
+        try:
+            while reports.receive():
+                for report in reports.frames():
+                    self._take(report)
+        except Exception as problem:
+            # Whatever it is, nothing more will be heard of durable turns.
+            self.writer.record_callback_failure(problem)
+            self.give_up(f"a report of the writer process cannot be read: {problem}")
         if not self._closing and self.writer.failed is None:
             code = self._process.wait()
-            self._fail(f"the writer process has ended ({_how(code)})")
+            self._fail(self._why or f"the writer process has ended ({_how(code)})")
 
     def _take(self, report: Report) -> None:
         writer, counted = self.writer, self.writer.statistics
@@ -172,6 +205,8 @@ class ProcessJournal:
             self._fail(report.failed)
         elif report.turn > self._durable_turn:  # else it only says how far the tables are
             self._durable_turn = report.turn
+            while self._handed_over and self._handed_over[0][0] <= report.turn:
+                self._handed_over.popleft()
             self._tell(lambda: self._on_durable(report.turn))
 
     def _fail(self, why: str) -> None:

@@ -19,6 +19,7 @@ from storage.writer import JournalFailed, JournalWriter
 from storage.writer_link import FrameReader, Report, TurnFrame, report_frame
 
 _YOUNG_MAX = 50_000
+_TABLES_AGAIN_S = 0.5
 
 
 class WriterProcess:
@@ -35,8 +36,9 @@ class WriterProcess:
     def serve(self) -> None:
         """Commit, report, keep the tables while nothing waits; returns when the engine is gone."""
         writer, projecting = self.writer, True
+        counted, told = writer.statistics, 0
         while True:
-            if self._waiting(0.0 if projecting else writer.head_due_s()):
+            if self._waiting(0.0 if projecting else self._patience_s()):
                 if not self._turns.receive():
                     return
                 self._commit()
@@ -44,9 +46,19 @@ class WriterProcess:
                 continue
             writer.keep_head()
             projected = writer.failed is None and writer.project(self._batch_max) > 0
-            if projecting and not projected:
-                self._report()  # the tables are caught up, or have stopped
+            problems = counted.projection_failures + counted.head_failures
+            if (projecting and not projected) or problems != told:
+                told = problems
+                self._report()  # the tables are caught up, have stopped, or something went wrong
             projecting = projected
+
+    def _patience_s(self) -> float | None:
+        """How long to wait for a turn before something else is to be done; None: for ever."""
+        writer = self.writer
+        waits = [due_s for due_s in (writer.head_due_s(),) if due_s is not None]
+        if writer.failed is None and writer.projector.failed is None and writer.projection_lag:
+            waits.append(_TABLES_AGAIN_S)  # a lock or a full disk held them up
+        return min(waits, default=None)
 
     def _waiting(self, timeout_s: float | None) -> bool:
         return bool(select.select([self._sock], [], [], timeout_s)[0])

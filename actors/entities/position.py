@@ -27,7 +27,6 @@ from fsm.position import ENDED, TABLE, PositionState, PositionTrigger
 from fsm.vocabulary import ExitReason, OrderRole, PnlSource, Side, TradingMode
 
 S, T = PositionState, PositionTrigger
-_BOOKED_MAX = 1_000
 
 
 @define(slots=True)
@@ -75,8 +74,8 @@ class Position:
     live: dict[str, LiveOrder] = field(factory=dict)
     unpriced: dict[str, Decimal] = field(factory=dict)
     booked: dict[str, str] = field(factory=dict)
-    """(order/trade) -> the last cause booked for it, of the last `_BOOKED_MAX` (L9): a message that
-    is delivered again changes nothing. Older ones are held off by their order and by its keys."""
+    """(order/trade) -> the last cause booked for it: a message delivered again changes nothing.
+    It grows with the fills of an open position: what was kept in quarantine may come back late."""
     turn: int = field(default=0, eq=False)
     """The last turn that changed it: it may be forgotten when that one is durable."""
 
@@ -151,8 +150,6 @@ class Position:
         )
         if event.trade_id is not None:
             self.booked[f"{event.client_order_id}/{event.trade_id}"] = event.cause
-            if len(self.booked) > _BOOKED_MAX:
-                del self.booked[next(iter(self.booked))]
         if "realized_skipped_no_price" in event.flags and event.trade_id is not None:
             self.unpriced[event.trade_id] = event.qty_delta
         elif event.cause == "settlement" and event.trade_id is not None:

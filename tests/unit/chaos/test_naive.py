@@ -79,8 +79,8 @@ def stores_the_dedup_key_first(patch: Patch) -> None:
 def starts_with_empty_hands(patch: Patch) -> None:
     real = engine.folded
 
-    def naive(reader: Any, books: Any, database: Path) -> Any:
-        found = real(reader, books, database)
+    def naive(reader: Any, books: Any, database: Path, **how: Any) -> Any:
+        found = real(reader, books, database, **how)
         books.world.orders.clear()
         return found
 

@@ -11,7 +11,13 @@ from actors import fold, snapshot
 from actors.fold import folded, snapshot_difference
 from actors.registry import Books
 from actors.runtime.ids import IdSource
-from actors.snapshot import captured, snapshot_path, snapshot_seq, write_snapshot
+from actors.snapshot import (
+    SnapshotUnusable,
+    captured,
+    snapshot_path,
+    snapshot_seq,
+    write_snapshot,
+)
 from actors.snapshot_process import make_snapshot
 from actors.world import Rules, World
 from storage import chain_check
@@ -181,6 +187,34 @@ def test_a_long_history_before_the_snapshot_is_left_to_a_check_that_finds_the_da
     check = chain_check.ChainCheck(database, Head(0, GENESIS), found.unchecked.seq)
     with pytest.raises(JournalDamaged, match="breaks at seq 50"):
         check.result()
+
+
+def test_what_nobody_would_check_later_is_checked_at_the_start(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replay has nobody beside it."""
+    monkeypatch.setattr(fold, "AT_ONCE_MAX", 0)
+    keep(database, 100)
+    _damage(database, 50)
+    books, reader = (
+        Books(World(rules=Rules(), ids=IdSource("")), None),
+        JournalReader.open(database),
+    )
+
+    with pytest.raises(JournalDamaged, match="breaks at seq 50"):
+        folded(reader, books, database, leave_older=False)
+    reader.close()
+
+
+def test_a_snapshot_is_not_signed_for_code_that_came_in_between(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot.code_fingerprint()
+    monkeypatch.setattr(snapshot, "_fingerprint", lambda: "newer")
+
+    with pytest.raises(SnapshotUnusable, match="replaced"):
+        keep(database, 50)
+    assert not snapshot_path(database).exists()
 
 
 def test_a_row_that_is_gone_is_damage_for_the_check(database: Path) -> None:

@@ -10,13 +10,14 @@ import pytest
 from attrs import evolve
 
 from actors import messages as msg
-from fsm.events import ControlMoved, OrderMoved
+from fsm.events import ControlMoved, MessageUnprocessed, OrderMoved
 from fsm.mode import ControlLevel
 from fsm.order import OrderState, OrderTrigger
 from fsm.vocabulary import OrderRole, OrderType, Side
 from storage.journal import JournalReader
 from tests.bench.driving import limit_quote, market_order, place_all, simulated
 from tests.engines import BITCOIN
+from tests.unit.engine.handmade import Bench, reported
 
 COUNT = 5 * msg.SWEEP_CHUNK + 7
 PRESS = msg.SetControl(ControlLevel.EMERGENCY, who="a test", why="too many orders")
@@ -65,6 +66,61 @@ def test_the_level_commits_alone_and_no_turn_marks_more_than_a_chunk(tmp_path: P
     assert not engine.world.live_orders()
     assert not [p for p in engine.world.positions.values() if p.is_open and not p.inventory]
     engine.close()
+
+
+@pytest.mark.parametrize("level", [ControlLevel.FLATTEN, ControlLevel.EMERGENCY])
+@pytest.mark.parametrize("count", [1, COUNT])
+def test_positions_are_closed_also_where_no_order_works(
+    tmp_path: Path, level: ControlLevel, count: int
+) -> None:
+    """Ended orders leave memory: positions alone are the ordinary case."""
+    engine, simulation = simulated(tmp_path)
+    place_all(simulation, [market_order(n, stop=Decimal(100)) for n in range(count)])
+    assert not engine.world.orders
+    engine.inbox.command(evolve(PRESS, level=level))
+    simulation.settle()
+
+    assert not [p for p in engine.world.positions.values() if p.is_open]
+    engine.close()
+
+
+def test_a_position_is_marked_in_the_turn_of_its_last_entry(tmp_path: Path) -> None:
+    engine, simulation = simulated(tmp_path)
+    place_all(simulation, [entry(n) for n in range(COUNT)])
+    engine.inbox.command(PRESS)
+    simulation.settle()
+    reader, turns = JournalReader.open(engine.settings.database), dict[str, int]()
+    for recorded in reader.events(types=("OrderMoved", "PositionMoved")):
+        if recorded.event.trigger == "engine_cancel":  # type: ignore[union-attr]
+            turns[recorded.stream] = recorded.turn
+    reader.close()
+
+    assert 2 * COUNT == len(turns)
+    assert all(turns[f"order/E{n}"] == turns[f"position/E{n}"] for n in range(COUNT))
+    engine.close()
+
+
+def test_an_order_that_cannot_be_taken_back_is_not_kept_again_at_every_pass(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path)
+    bench.quote("1", "1.0001")
+    bench.place("a")
+    bench.accept("a")
+    bench.venue.open = {"a": reported("a")}
+
+    def fault(address: str, message: object) -> None:
+        if address == "order/a":
+            raise RuntimeError("a defect")
+
+    bench.engine.system.before_decide = fault
+    bench.tell(msg.CancelOrder("a", "by hand", by_engine=True))
+    bench.wait(30)
+    kept = len(bench.events(MessageUnprocessed))
+    bench.wait(600)
+
+    assert kept == len(bench.events(MessageUnprocessed))
+    assert bench.engine.books.counters["skipped_in_quarantine"] > 50
 
 
 def test_a_few_orders_are_marked_with_the_level_in_one_turn(tmp_path: Path) -> None:
