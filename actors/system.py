@@ -199,7 +199,7 @@ class System:
         chunk, rest = next_chunk(message, self.world)
         self._queue.extend(chunk)
         if rest is not None:
-            self.inbox.tell_local(rest)
+            self.inbox.tell_behind_commands(rest)
             turn.is_over = True
 
     def _gap(self, message: msg.FeedGapSeen, turn: Turn) -> None:

@@ -109,6 +109,12 @@ class Inbox:
             raise LaneFull(f"lane local is full ({self.local.limit})")
         self.on_arrival()
 
+    def tell_behind_commands(self, message: object) -> None:
+        """Work of the engine on a command, chunk by chunk: another command goes first. It is never
+        refused, there is one such message a command."""
+        self.control.queue.append(message)
+        self.on_arrival()
+
     def command(self, message: object) -> None:
         """An operator's or scenario's command. Raises LaneFull."""
         if not self.control.offer(message):

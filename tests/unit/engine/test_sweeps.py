@@ -68,6 +68,23 @@ def test_the_level_commits_alone_and_no_turn_marks_more_than_a_chunk(tmp_path: P
     engine.close()
 
 
+def test_a_second_press_does_not_wait_for_the_first_ones_sweep(tmp_path: Path) -> None:
+    engine, simulation = simulated(tmp_path)
+    place_all(simulation, [limit_quote(n) for n in range(COUNT)])
+    engine.inbox.command(evolve(PRESS, level=ControlLevel.PAUSE))
+    assert engine.dispatcher.run_turn()
+    assert engine.dispatcher.run_turn()
+    engine.inbox.command(PRESS)
+    assert engine.dispatcher.run_turn()  # the chunk that waited before it
+    assert engine.dispatcher.run_turn()
+
+    assert engine.world.control is ControlLevel.EMERGENCY
+    assert engine.world.live_orders(), "the first sweep was over"
+    simulation.settle()
+    assert not engine.world.live_orders()
+    engine.close()
+
+
 @pytest.mark.parametrize("level", [ControlLevel.FLATTEN, ControlLevel.EMERGENCY])
 @pytest.mark.parametrize("count", [1, COUNT])
 def test_positions_are_closed_also_where_no_order_works(
