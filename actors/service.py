@@ -133,11 +133,8 @@ class Service:
 
     # ---------------------------------------------------------------------------------- services
 
-    async def _deliver(self, message: object) -> None:
-        await self.engine.inbox.fact(message)
-
     async def _run_venue(self) -> None:
-        await self.venue.run(self._deliver)
+        await self.venue.run(self.engine.inbox.fact)
 
     async def _run_feed(self) -> None:
         """Each datum at its time: the venue sees it first, then the engine."""
