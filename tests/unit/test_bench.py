@@ -143,6 +143,27 @@ def test_the_gate_takes_the_median_of_the_pairs_and_says_what_it_found() -> None
     assert "BELOW the gate of 3" in failed.text
 
 
+@pytest.mark.parametrize(("later", "code", "times"), [([2.0, 3.5], 0, 2), ([2.0, 2.5], 1, 2)])
+def test_a_miss_is_measured_again_and_the_best_counts(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    later: list[float],
+    code: int,
+    times: int,
+) -> None:
+    rates = iter([2.2, *later])
+    asked: list[str] = []
+
+    def measured(workload: Workload, **how: object) -> Measured:
+        asked.append(workload.name)
+        return _measured([100 * next(rates)], [100.0])
+
+    monkeypatch.setattr("tests.bench.__main__.measure", measured)
+    assert code == main(["--quick", "--workload", "market_orders"])
+    assert ["market_orders"] * (1 + times) == asked
+    assert f"are {max(2.2, *later):.2f} x the reference" in capsys.readouterr().err
+
+
 def test_without_the_reference_or_for_another_workload_the_gate_says_nothing() -> None:
     assert judge([_measured([400.0], [])]) is None
     assert judge([_measured([1.0], [100.0], name="quotes")]) is None
