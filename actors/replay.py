@@ -24,8 +24,10 @@ from actors.simulation import Simulation
 from actors.venues.port import SimulatedGateway
 from fsm.facts import VenueConnected
 from fsm.market import MarketData
-from fsm.timestamps import SECOND_US
+from fsm.timestamps import SECOND_US, iso_utc
 
+_DAY_US = 86_400 * SECOND_US
+_JUMP_MAX_US = 10 * _DAY_US
 _ROWS_BETWEEN_CHECKPOINTS = 512
 _SHUTDOWN_STEP_US = 50_000
 
@@ -90,6 +92,8 @@ class Replay:
             at_us = data.recv_us if self.by_receipt else data.event_us
             if at_us <= self.resume_after_us:
                 continue
+            if self._jumps(at_us):
+                break
             if self.tap is not None:
                 self.tap.take(data)
             self._note_gap(data)
@@ -118,6 +122,20 @@ class Replay:
         except MarketFileError as problem:
             self.data_error = str(problem)
             self.stop("data_error")
+
+    def _jumps(self, at_us: int) -> bool:
+        """A time so far ahead is damage, or another recording: every pass in between would be made
+        (L9). The session ends cleanly before it."""
+        ahead_us = at_us - self.clock.now_us()
+        if ahead_us <= _JUMP_MAX_US:
+            return False
+        self.data_error = (
+            f"the time of the data jumps from {iso_utc(self.clock.now_us())} to {iso_utc(at_us)}, "
+            f"row {self.rows_fed + 1} of those fed: more than {_JUMP_MAX_US // _DAY_US} days; "
+            "repair that time, or cut the file there and replay both parts"
+        )
+        self.stop("data_error")
+        return True
 
     def _note_gap(self, data: MarketData) -> None:
         gap = self._gaps.observe(data.instrument, data.event_us)

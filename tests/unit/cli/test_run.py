@@ -186,6 +186,18 @@ def test_strict_stops_at_the_first_bad_row_and_ends_the_session(tmp_path: Path) 
     assert ["data_error"] == [session["halt_reason"] for session in sessions]
 
 
+def test_a_time_that_jumps_by_years_ends_the_session_and_is_told(tmp_path: Path) -> None:
+    """Every pass in between would be made: it never ended."""
+    row = "BTC-USDT,100,101,1,1"
+    text = f"timestamp,instrument,bid,ask,bid_size,ask_size\n1,{row}\n1700000000,{row}\n"
+    (tmp_path / "quotes.csv").write_text(text)
+    code, _, err = holdfast(tmp_path, "run", "--data", "quotes.csv", "--speed", "max", "--json")
+    assert 2 == code
+    assert "jumps from 1970-01-01T00:00:01.000000Z to 2023-11-14T22:13:20.000000Z" in err
+    sessions = json.loads(holdfast(tmp_path, "sessions", "--json")[1])
+    assert ["data_error"] == [session["halt_reason"] for session in sessions]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
