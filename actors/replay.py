@@ -88,6 +88,7 @@ class Replay:
         engine.inbox.facts.offer(VenueConnected(venue_us=self.clock.now_us()))
         simulation.settle()
         started_us = self.clock.now_us()
+        await trio.lowlevel.checkpoint()  # whoever hears signals begins to
         for data in self._readable():
             at_us = data.recv_us if self.by_receipt else data.event_us
             if at_us <= self.resume_after_us:

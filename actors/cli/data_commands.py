@@ -77,7 +77,7 @@ def check(
     except NotClean as problem:
         raise CommandFailed(str(problem), CHECK_FAILED) from problem
     except MarketFileError as problem:
-        missing = not all(path.is_file() for path in (file, windows) if path is not None)
+        missing = not all(path.exists() for path in (file, windows) if path is not None)
         raise CommandFailed(str(problem), UNAVAILABLE if missing else USAGE) from problem
     judged = judge(checked)
     if json:

@@ -75,6 +75,9 @@ def main(tokens: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if tokens is None else tokens)
     debug = DEBUG in given
     given = [token for token in given if token != DEBUG]
+    from actors.logs import to_stderr
+
+    to_stderr("DEBUG" if debug else "WARNING")  # `run` and others say more for themselves
     try:
         result = app(given, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()

@@ -21,6 +21,7 @@ from attrs import define, field, frozen
 from actors.feeds.files import MarketFile, RecordedFeed, open_market_file
 from actors.feeds.gaps import GAP_US_DEFAULT
 from actors.feeds.presence import Presence
+from actors.feeds.recording import RECORDING
 from actors.feeds.report import FeedReport
 from actors.feeds.silences import Silence, Silences
 from actors.feeds.windows import Coverage, CoverageCount, WindowsFile
@@ -166,12 +167,17 @@ def judge(check: DataCheck) -> Judgement:
     if damage:
         return Judgement(Verdict.DAMAGED, tuple(damage))
     reasons: list[str] = []
+    if report.truncated:  # of a recording: it is being written, or its recorder was killed
+        reasons.append("a recording ends early: it holds what was flushed")
+    if report.lost:
+        reasons.append(f"{counted(report.lost, 'row')} were never recorded")
     if not report.quotes:
         reasons.append("trades only: entries and stops go by quotes")
     if report.duplicates:
         reasons.append(f"{counted(report.duplicates, 'duplicate')} dropped")
     if report.out_of_order:
-        reasons.append(f"{counted(report.out_of_order, 'row')} out of order, put in order")
+        done = "delivered as they came" if report.format == RECORDING else "put in order"
+        reasons.append(f"{counted(report.out_of_order, 'row')} out of order, {done}")
     if check.crossed:
         reasons.append(f"{counted(check.crossed, 'quote')} with a bid above the ask")
     outages, thin = len(check.outages()), len(check.presence.thinnings())
@@ -195,7 +201,7 @@ def counted(number: int, what: str, plural: str = "s") -> str:
 
 def _damage(report: FeedReport) -> list[str]:
     damage: list[str] = []
-    if report.truncated:
+    if report.truncated and (report.format != RECORDING or report.corrupt):
         damage.append("the file ends early")
     if report.bad_rows:
         damage.append(counted(report.bad_rows, "unreadable row"))

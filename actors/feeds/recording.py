@@ -15,7 +15,7 @@ from pathlib import Path
 from attrs import evolve
 
 from actors.feeds.decoding import NUMBER_MAX
-from actors.feeds.errors import MarketFileError
+from actors.feeds.errors import MarketFileError, NotClean
 from actors.feeds.gaps import GAP_US_DEFAULT, GapDetector
 from actors.feeds.lines import LINE_BYTES_MAX, DamagedEndError, Lines, open_bytes
 from actors.feeds.report import FeedReport
@@ -77,7 +77,7 @@ class RecordedFeed:
         self._strict = strict
         self._gap_us = gap_us
         self._own_names = own_names
-        self._sizes = [file.stat().st_size for file in self._files]
+        self._sizes = [_size_of(file) for file in self._files]
         self._files_read = 0
         self.feeds: tuple[str, ...] = ()
         recorded = self._recorded()
@@ -179,6 +179,7 @@ class RecordedFeed:
                 yield number, row
         except DamagedEndError as damage:
             report.truncated = True
+            report.corrupt |= "corrupt" in str(damage)
             report.truncated_message = (
                 f"{file.name}: {damage}"
                 if "corrupt" in str(damage)
@@ -193,6 +194,7 @@ class RecordedFeed:
             report.add_other("shed")
             return None
         if isinstance(row, Lost):
+            report.lost += row.count
             report.add_other("lost")
             message = f"{row.count} rows of {row.instrument} were not recorded: {row.reason}"
             self._problem(report, file, number, message)
@@ -208,7 +210,18 @@ class RecordedFeed:
         named = f"{file.parent.name}/{file.name}: {message}" if self.path.is_dir() else message
         report.add_problem(line, named)
         if self._strict:
-            raise MarketFileError(f"{file}: line {line}: {message}; read it without --strict")
+            raise NotClean(f"{file}: line {line}", message)
+
+
+def _size_of(file: Path) -> int:
+    """Raises MarketFileError: it may be a dangling link, or was deleted a moment ago."""
+    try:
+        return file.stat().st_size
+    except OSError as problem:
+        reason = problem.strerror or problem
+        raise MarketFileError(f"{file}: cannot be read: {reason}; take it out of the folder") from (
+            problem
+        )
 
 
 def _checked(row: Quote | Trade) -> MarketData:

@@ -47,6 +47,10 @@ class FeedReport:
     out_of_order: int = 0
     late: int = 0
     reordered: int = 0
+    corrupt: bool = False
+    """Whether a recording's file is not just cut off but unreadable from some place on."""
+    lost: int = 0
+    """Rows that a recording says it could not hold; they are not among its rows."""
     gaps: int = 0
     gap_list: list[FeedGap] = field(factory=list)
     longest_gap: FeedGap | None = None

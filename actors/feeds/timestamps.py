@@ -15,6 +15,9 @@ _MICROSECOND = timedelta(microseconds=1)
 #: 1973 to the year 5138, so that no time that a market file can hold is ambiguous.
 _MS_MIN, _US_MIN, _NS_MIN = 10**11, 10**14, 10**17
 
+#: Eight digits in this range are dates; as seconds they would all lie in August and September 1970.
+_COMPACT_DATE_MIN, _COMPACT_DATE_MAX = 19_700_101, 21_991_231
+
 #: 2200-01-01. A time behind it is damage; believed, it would make every later row look late.
 EVENT_US_MAX = 7_258_118_400_000_000
 
@@ -25,6 +28,8 @@ def timestamp_us(text: str) -> int:
     Raises ValueError, naming the text, when it is no time between 1970 and 2200.
     """
     try:
+        if not text.isascii() or "_" in text:
+            raise ValueError("digits of another kind")
         value = _epoch_us(int(text)) if text.isdecimal() else _other_us(text.strip())
     except (ValueError, OverflowError, InvalidOperation):
         raise ValueError(f"timestamp {text[:40]!r} is neither ISO 8601 nor an epoch") from None
@@ -34,6 +39,8 @@ def timestamp_us(text: str) -> int:
 
 
 def _epoch_us(number: int) -> int:
+    if _COMPACT_DATE_MIN <= number <= _COMPACT_DATE_MAX:
+        raise ValueError("a date such as 20231114, not seconds")
     if number < _MS_MIN:
         return number * 1_000_000
     if number < _US_MIN:

@@ -13,10 +13,12 @@ A file is never appended to after its process: the next start opens a folder of 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import define, field, frozen
@@ -248,6 +250,8 @@ class RecordingFiles:
         path = self.place.path(number)
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+            with suppress(OSError):  # where there are locks, another recorder does not delete it
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except FileExistsError:
             self.number = number  # never append to what is there: the retry takes the next name
             raise
@@ -279,7 +283,7 @@ class RecordingFiles:
     def _hold_bound(self) -> None:
         """Delete the oldest until all fit; the one being written stays."""
         while self.limits.total_bytes_max and self.total_bytes > self.limits.total_bytes_max:
-            oldest = next(iter(self._closed), None)
+            oldest = next((path for path in self._closed if not _is_being_written(path)), None)
             if oldest is None:
                 return
             size = self._closed.pop(oldest)
@@ -292,6 +296,23 @@ class RecordingFiles:
                     oldest.parent.rmdir()
             except OSError as problem:
                 logger.warning("RECORDER_DELETE_FAILED file={} {}", oldest, problem)
+
+
+def _is_being_written(path: Path) -> bool:
+    """Whether a recorder, of another service perhaps, has the file open."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # a file system without locks
+    finally:
+        os.close(fd)
+    return False
 
 
 def _write_all(fd: int, data: bytes) -> None:

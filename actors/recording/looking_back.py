@@ -15,6 +15,8 @@ from actors.recording.files import recording_files, windows_path
 
 NOBODY = "no service answers"
 
+_COUNTED = ("recorded", "lost", "shed", "gaps")
+
 
 def last_session(root: Path) -> dict[str, Any]:
     """The `recorder` section for the newest recording of a folder; never raises."""
@@ -54,9 +56,15 @@ def _feed(lines: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _is_whole(document: dict[str, Any]) -> bool:
+    """Whether a line has what is read of it: somebody may have written into the file."""
+    return {"feed", "instruments"} <= document.keys() and all(
+        isinstance(document.get(name), int) for name in _COUNTED
+    )
+
+
 def _summed(lines: list[dict[str, Any]]) -> Counts:
-    names = ("recorded", "lost", "shed", "gaps")
-    return Counts(**{name: sum(line[name] for line in lines) for name in names})
+    return Counts(**{name: sum(line[name] for line in lines) for name in _COUNTED})
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -71,7 +79,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
             document = json.loads(line)
         except ValueError:
             continue
-        if isinstance(document, dict) and {"feed", "instruments", "recorded"} <= document.keys():
+        if isinstance(document, dict) and _is_whole(document):
             found.append(document)
     return found
 

@@ -76,6 +76,10 @@ class Recorder:
         self._losses: dict[LossKey, Loss] = {}
         self._lock = threading.Lock()
         self._behind = False
+        self._given_up = False
+        # What the thread is writing: in no other figure while the disk does not answer.
+        self._in_hand_rows = 0
+        self._in_hand_losses: dict[LossKey, Loss] = {}
         self._bell = threading.Event()
         self._over = False
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -121,7 +125,20 @@ class Recorder:
         figures["received"] += pending
         figures["lost"] += pending
         figures["waiting"], figures["waiting_max"] = len(self.queue), self.limit
-        if not self._thread.is_alive():
+        with self._lock:
+            in_hand = self._in_hand_rows + sum(loss.count for loss in self._in_hand_losses.values())
+            figures["lost"] += sum(loss.count for loss in self._in_hand_losses.values())
+        figures["received"] += in_hand
+        if self._behind and not figures["problem"]:
+            figures["state"] = "failing"
+            figures["problem"] = f"its queue of {self.limit} rows is full: the disk is too slow"
+        if self._given_up:
+            # Nobody will write what waits: it is lost, and so is what the thread holds.
+            figures["lost"] += figures["waiting"] + self._in_hand_rows
+            figures["received"] += figures["waiting"]
+            figures["waiting"] = 0
+            figures["problem"] = figures["problem"] or "the disk does not answer"
+        if self._given_up or not self._thread.is_alive():
             figures["state"] = "stopped"
         return figures
 
@@ -133,6 +150,7 @@ class Recorder:
         if self._thread.is_alive():
             self._thread.join(wait_s)
         if self._thread.is_alive():
+            self._given_up = True
             logger.warning(
                 "RECORDER_NOT_CLOSED the disk does not answer: rows waiting={}", len(self.queue)
             )
@@ -161,8 +179,11 @@ class Recorder:
             waiting -= len(items)
             with self._lock:
                 losses, self._losses = self._losses, {}
+                self._in_hand_rows, self._in_hand_losses = len(items), losses
             self._behind = bool(losses)
             self.scribe.record(items, losses)
+            with self._lock:
+                self._in_hand_rows, self._in_hand_losses = 0, {}
             if waiting <= 0:
                 return
 

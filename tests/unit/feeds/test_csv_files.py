@@ -90,7 +90,10 @@ def test_timestamp_unit_is_told_by_size(text: str, expected: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0", "-5", "nan", "inf", "1e999999999", "yesterday", "2023-13-01", "9" * 30, "9999-01-01"],
+    [
+        *("", "0", "-5", "nan", "inf", "1e999999999", "yesterday", "2023-13-01", "9" * 30),
+        *("9999-01-01", "20231114", "1_700_000_000", "\u0661\u0667\u0660\u0660\u0660\u0660"),
+    ],
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="timestamp"):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.feeds.errors import MarketFileError
+from actors.feeds.check import Verdict, check_file, judge
+from actors.feeds.errors import MarketFileError, NotClean
 from actors.feeds.recording import RecordedFeed
 from actors.recording import files as module
 from actors.recording.files import InFile, InFolder, RecordingFiles, recording_files
@@ -84,6 +85,25 @@ def test_the_oldest_go_when_the_bound_is_reached_those_of_earlier_starts_first(
     assert [f"{n:06}.ticks.gz" for n in range(newest - len(kept) + 1, newest + 1)] == [
         path.name for path in kept
     ]
+
+
+def test_a_file_that_another_recorder_writes_is_not_deleted(tmp_path: Path) -> None:
+    other = files_in(tmp_path)
+    other.prepare()
+    other.append(noise(2_000), START_US, START_US)
+    (being_written,) = recording_files(tmp_path)
+
+    files = files_in(tmp_path, total_bytes_max=5_000, file_bytes_max=1_000)
+    files.prepare()
+    for number in range(30):
+        files.append(noise(500), START_US + number, START_US + number)
+    assert being_written.exists()
+    assert files.deleted >= 1
+    other.close()
+    for number in range(30, 60):
+        files.append(noise(500), START_US + number, START_US + number)
+    assert not being_written.exists(), "it is done, and the oldest"
+    files.close()
 
 
 def test_one_file_never_takes_more_than_half_of_the_bound(tmp_path: Path) -> None:
@@ -221,8 +241,11 @@ def test_a_torn_end_is_told_and_everything_before_it_is_read(tmp_path: Path, kee
     assert len(flushed(path)) - 1 == len(read)
     assert feed.report.truncated
     assert "killed" in (feed.report.truncated_message or "")
-    with pytest.raises(MarketFileError, match="killed"):
+    with pytest.raises(NotClean, match="killed"):
         list(RecordedFeed(path, strict=True))
+    judgement = judge(check_file(path))
+    assert Verdict.USABLE is judgement.verdict, "killed, or being written: no damage"
+    assert "a recording ends early: it holds what was flushed" in judgement.reasons
 
 
 def test_a_corrupt_file_is_read_up_to_the_damage_and_called_corrupt(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
+from actors.feeds.check import Verdict, check_file, judge
 from actors.feeds.recording import RecordedFeed
 from actors.recording import scribe as module
 from actors.recording.files import RecordingFiles, recording_files
@@ -137,9 +138,19 @@ def test_a_hanging_disk_never_makes_the_feed_wait_and_the_rest_is_counted_as_los
 
     figures = recorder.document()
     assert (900, 100) == (figures["lost"], figures["waiting"])
+    assert 901 == figures["received"], "with what the thread holds, besides what waits"
+    assert "failing" == figures["state"]
+    assert "queue of 100 rows is full" in figures["problem"]
     assert 1 == len([line for line in told if "RECORDER_BEHIND" in line]), "once an episode"
     recorder.close(wait_s=0.01)
     assert any("RECORDER_NOT_CLOSED" in line for line in told), "and does not hold up the end"
+    figures = recorder.document()
+    assert ("stopped", 1_001, 1_001, 0) == (
+        figures["state"],
+        figures["received"],
+        figures["lost"],
+        figures["waiting"],
+    ), "nobody will write what waits"
 
     disk.answer.set()
     recorder.close(wait_s=PATIENCE_S)
@@ -207,7 +218,10 @@ def test_a_loss_at_the_very_end_is_told_by_the_recording_too(tmp_path: Path) -> 
     recorder.close()
     feed = RecordedFeed(tmp_path)
     assert [tick(1)] == list(feed)
-    assert {"lost": 1} == feed.report.other
+    assert ({"lost": 1}, 5) == (feed.report.other, feed.report.lost)
+    judgement = judge(check_file(tmp_path))
+    assert Verdict.USABLE is judgement.verdict
+    assert "5 rows were never recorded" in judgement.reasons
 
 
 def test_a_folder_that_cannot_be_made_is_one_warning_and_heals_by_itself(
