@@ -101,7 +101,9 @@ def _failed(problem: BaseException, debug: bool) -> int:
         import traceback
 
         traceback.print_exception(problem)
-    print(f"holdfast: {' '.join(message.split())}", file=sys.stderr)
+    from actors.cli.output import visible
+
+    print(f"holdfast: {visible(' '.join(message.split()))}", file=sys.stderr)
     return code
 
 

@@ -71,10 +71,17 @@ def _numeric(value: object) -> bool:
     return text == "" or text.replace(".", "", 1).isdigit()
 
 
+def visible(text: str) -> str:
+    """Control characters spelled out: what a data file holds must not steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def print_fields(title: str, fields: Iterable[tuple[str, object]]) -> None:
     """A block of `name  value` lines under a title."""
     out = console()
-    pairs = [(name, cell(value)) for name, value in fields]
+    pairs = [(name, visible(cell(value))) for name, value in fields]
     width = max((len(name) for name, _ in pairs), default=0)
     out.print(Text(title, style="bold"))
     for name, value in pairs:

@@ -217,3 +217,19 @@ def test_help_imports_no_engine(root: Path, tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=tmp_path, env=_environment(root), capture_output=True
     )
     assert b"[]" == done.stderr.strip()
+
+
+def test_control_characters_of_a_data_file_do_not_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "odd.csv"
+    row = "1700000000,\x1b[2JBTC,100,101,1,1"
+    path.write_text(f"timestamp,instrument,bid,ask,bid_size,ask_size\n{row}\n")
+    main_module.main(["data", "check", str(path)])
+    assert 2 == main_module.main(
+        ["run", "--data", str(path), "--speed", "max", "--db", str(tmp_path / "a.db")]
+    )
+    told = capsys.readouterr()
+
+    assert "\x1b" not in told.out + told.err
+    assert "\\x1b[2JBTC" in told.out
