@@ -12,13 +12,13 @@ from collections.abc import Sequence
 
 from actors.feeds.csv_rows import Columns
 from actors.feeds.decoding import (
+    BookSide,
     Decoded,
     Numbers,
     RecentIds,
     Skipped,
     SkipReason,
     SymbolResolver,
-    book_side,
 )
 from actors.feeds.timestamps import timestamp_us
 from fsm.market import MarketTrade, Tick
@@ -126,16 +126,15 @@ class BinanceBookDecoder:
         self._symbol = symbol
         self._instrument = resolve(symbol)
         self._recent = RecentIds()
-        self._prices = Numbers("bid price"), Numbers("ask price")
-        self._sizes = Numbers("bid quantity"), Numbers("ask quantity")
+        self._bid = BookSide("bid price", "bid quantity")
+        self._ask = BookSide("ask price", "ask quantity")
 
     def decode_line(self, line: bytes) -> Decoded:
         """See `LineDecoder`."""
         update_id, bid_text, bid_size_text, ask_text, ask_size_text, time = self._columns.pick(line)
         event_us = timestamp_us(time)
-        (bids, asks), (bid_sizes, ask_sizes) = self._prices, self._sizes
-        bid, bid_size = book_side(bids[bid_text], bid_sizes[bid_size_text])
-        ask, ask_size = book_side(asks[ask_text], ask_sizes[ask_size_text])
+        bid, bid_size = self._bid.read(bid_text, bid_size_text)
+        ask, ask_size = self._ask.read(ask_text, ask_size_text)
         if not _ID.fullmatch(update_id):
             raise ValueError(f"update id {update_id[:40]!r} is not a number")
         if self._instrument is None:

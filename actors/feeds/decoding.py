@@ -197,3 +197,16 @@ def book_side(price: Decimal | None, size: Decimal | None) -> tuple[Decimal | No
     if not price or (size is not None and not size):
         return None, None
     return price, size
+
+
+class BookSide:
+    """The price and size columns of one side of a quote, as a file names them."""
+
+    __slots__ = ("_prices", "_sizes")
+
+    def __init__(self, price: str, size: str) -> None:
+        self._prices, self._sizes = Numbers(price), Numbers(size)
+
+    def read(self, price: str, size: str) -> tuple[Decimal | None, Decimal | None]:
+        """See `book_side`. Raises ValueError with the column's name."""
+        return book_side(self._prices[price], self._sizes[size])

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 
 from actors.feeds.csv_rows import Columns
 from actors.feeds.decoding import (
+    BookSide,
     Decoded,
     Names,
-    Numbers,
     RecentIds,
     Skipped,
     SkipReason,
     SymbolResolver,
-    book_side,
     row_identity,
 )
 from actors.feeds.timestamps import timestamp_us
@@ -33,16 +32,14 @@ class QuotesDecoder:
         self._names = Names(resolve)
         self._columns = Columns(header, COLUMNS)
         self._recent = RecentIds()
-        self._prices = Numbers("bid"), Numbers("ask")
-        self._sizes = Numbers("bid_size"), Numbers("ask_size")
+        self._bid, self._ask = BookSide("bid", "bid_size"), BookSide("ask", "ask_size")
 
     def decode_line(self, line: bytes) -> Decoded:
         """See `LineDecoder`."""
         time, symbol, bid_text, ask_text, bid_size_text, ask_size_text = self._columns.pick(line)
         event_us = timestamp_us(time)
-        (bids, asks), (bid_sizes, ask_sizes) = self._prices, self._sizes
-        bid, bid_size = book_side(bids[bid_text], bid_sizes[bid_size_text])
-        ask, ask_size = book_side(asks[ask_text], ask_sizes[ask_size_text])
+        bid, bid_size = self._bid.read(bid_text, bid_size_text)
+        ask, ask_size = self._ask.read(ask_text, ask_size_text)
         instrument = self._names[symbol]
         if instrument is None:
             return Skipped(SkipReason.UNMATCHED, symbol)

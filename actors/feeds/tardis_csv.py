@@ -11,16 +11,15 @@ from collections.abc import Sequence
 
 from actors.feeds.csv_rows import Columns
 from actors.feeds.decoding import (
+    BookSide,
     ClockOffset,
     Decoded,
     Names,
-    Numbers,
     PositiveNumbers,
     RecentIds,
     Skipped,
     SkipReason,
     SymbolResolver,
-    book_side,
     row_identity,
     trade_identity,
 )
@@ -42,16 +41,15 @@ class TardisQuotesDecoder:
         self._names = Names(resolve)
         self._recent = RecentIds()
         self._offset = ClockOffset()
-        self._prices = Numbers("bid_price"), Numbers("ask_price")
-        self._sizes = Numbers("bid_amount"), Numbers("ask_amount")
+        self._bid = BookSide("bid_price", "bid_amount")
+        self._ask = BookSide("ask_price", "ask_amount")
 
     def decode_line(self, line: bytes) -> Decoded:
         """See `LineDecoder`."""
         symbol, time, local, bid_text, bid_amount, ask_text, ask_amount = self._columns.pick(line)
         event_us, recv_us = timestamp_us(time), timestamp_us(local)
-        (bids, asks), (bid_sizes, ask_sizes) = self._prices, self._sizes
-        bid, bid_size = book_side(bids[bid_text], bid_sizes[bid_amount])
-        ask, ask_size = book_side(asks[ask_text], ask_sizes[ask_amount])
+        bid, bid_size = self._bid.read(bid_text, bid_amount)
+        ask, ask_size = self._ask.read(ask_text, ask_amount)
         instrument = self._names[symbol]
         if instrument is None:
             return Skipped(SkipReason.UNMATCHED, symbol)
