@@ -11,19 +11,16 @@ a scenario.
 from __future__ import annotations
 
 import difflib
-import math
 import os
 import re
 import tomllib
-import types
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import attrs
-import cattrs
 from attrs import frozen
 
 from actors.config_keys import (
@@ -44,9 +41,9 @@ from actors.config_keys import (
     SupervisionConfig,
     VenueConfig,
 )
+from actors.config_types import CONVERTER, from_text, range_text, text_of, type_name
 from actors.toml_lines import line_numbers, line_of
 from fsm.instrument import symbol_key
-from fsm.money import decimal_from, plain
 
 __all__ = [
     "Config",
@@ -75,7 +72,6 @@ __all__ = [
 FILE_NAME = "holdfast.toml"
 ENV_PREFIX = "HOLDFAST_"
 DEFAULT = "default"
-NONE = "none"
 _SECRET = re.compile(r"secret|token|passw|passphrase|api_?key|private_?key|mnemonic", re.IGNORECASE)
 
 
@@ -274,10 +270,10 @@ def _build_section(cls: type, prefix: KeyPath, settings: Settings) -> Any:
 
 def _read_value(dotted: str, kind: Any, at: attrs.Attribute[Any], setting: Setting) -> Any:
     try:
-        raw = _from_text(kind, setting.value) if setting.text else setting.value
-        value = _CONVERTER.structure(raw, kind)
+        raw = from_text(kind, setting.value) if setting.text else setting.value
+        value = CONVERTER.structure(raw, kind)
     except (ValueError, TypeError, ArithmeticError):
-        problem = f"must be {_type_name(kind)}, not {_shown(setting)}"
+        problem = f"must be {type_name(kind)}, not {_shown(setting)}"
         raise ConfigError(f"{setting.source}: {dotted}: {problem}") from None
     low, high, choices = (at.metadata[name] for name in ("low", "high", "choices"))
     if choices and value not in choices:
@@ -285,7 +281,7 @@ def _read_value(dotted: str, kind: Any, at: attrs.Attribute[Any], setting: Setti
         problem = f"must be one of {', '.join(choices)}, not {value!r}; did you mean {nearest}?"
         raise ConfigError(f"{setting.source}: {dotted}: {problem}")
     if low is not None and value is not None and not low <= value <= high:
-        problem = f"must be in {_range_text(at)}, not {_text(value)}"
+        problem = f"must be in {range_text(at)}, not {text_of(value)}"
         raise ConfigError(f"{setting.source}: {dotted}: {problem}")
     return value
 
@@ -299,103 +295,6 @@ def _shown(setting: Setting) -> str:
     return f"the text {value!r}" if isinstance(value, str) else f"a {type(value).__name__}"
 
 
-# -- types -------------------------------------------------------------------------------------
-
-
-def _from_text(kind: Any, text: str) -> Any:
-    """What TOML would have given for this text; the strict hooks judge it afterwards."""
-    if kind is bool:
-        return {"true": True, "false": False}[text.lower()] if text.lower() in _BOOLS else text
-    if kind is int:
-        return int(text)
-    if kind is float:
-        return Decimal(text)
-    if _is_list(kind):
-        return [part.strip() for part in text.split(",") if part.strip()]
-    return text
-
-
-_BOOLS = ("true", "false")
-
-
-def _strict(expected: type) -> Any:
-    """Exactly this type: True is no number, 1.9 is no integer, 5 is no text."""
-
-    def structure(value: Any, _: Any) -> Any:
-        if type(value) is not expected:
-            raise ValueError(value)
-        return value
-
-    return structure
-
-
-def _seconds(value: Any, _: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise ValueError(value)
-    if not math.isfinite(value):
-        raise ValueError(value)
-    return float(value)
-
-
-def _is_list(kind: Any) -> bool:
-    return bool(get_origin(kind) is tuple)
-
-
-def _is_optional(kind: Any) -> bool:
-    return isinstance(kind, types.UnionType)
-
-
-def _optional_decimal(value: Any, _: Any) -> Decimal | None:
-    return None if value == NONE else decimal_from(value)
-
-
-def _names(value: Any, _: Any) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or not all(type(item) is str for item in value):
-        raise ValueError(value)
-    return tuple(value)
-
-
-def _converter() -> cattrs.Converter:
-    converter = cattrs.Converter(forbid_extra_keys=True)
-    for kind in (str, int, bool):
-        converter.register_structure_hook(kind, _strict(kind))
-    converter.register_structure_hook(float, _seconds)
-    converter.register_structure_hook(Decimal, lambda value, _: decimal_from(value))
-    converter.register_structure_hook_func(_is_list, _names)
-    converter.register_structure_hook_func(_is_optional, _optional_decimal)
-    return converter
-
-
-_CONVERTER = _converter()
-
-
-def _type_name(kind: Any) -> str:
-    if _is_optional(kind):
-        return f"{_type_name(get_args(kind)[0])} or {NONE!r}"
-    plain_names = {str: "text", int: "an integer", bool: "true or false", Decimal: "a decimal"}
-    return plain_names.get(kind, "a list of text" if _is_list(kind) else "a number")
-
-
-def _text(value: Any) -> str:
-    """A value as a person would write it in the file, without quotes."""
-    if value is None:
-        return NONE
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float | Decimal):
-        return plain(Decimal(str(value)))
-    if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value) or "(empty)"
-    return str(value) or "(empty)"
-
-
-def _range_text(at: attrs.Attribute[Any]) -> str:
-    if choices := at.metadata["choices"]:
-        return ", ".join(choices)
-    low, high = at.metadata["low"], at.metadata["high"]
-    return "" if low is None else f"{plain(low)}..{plain(high)}"
-
-
 # -- showing -----------------------------------------------------------------------------------
 
 
@@ -404,9 +303,9 @@ def config_reference() -> list[Reference]:
     rows: list[Reference] = []
     for prefix, cls in [*_sections().items(), *((f"{n}.NAME", c) for n, c in _TABLES.items())]:
         for name, (kind, at) in _keys(cls).items():
-            default = "(required)" if at.default is attrs.NOTHING else _text(at.default)
-            about, bounds = at.metadata["about"], _range_text(at)
-            rows.append(Reference(f"{prefix}.{name}", _type_name(kind), default, about, bounds))
+            default = "(required)" if at.default is attrs.NOTHING else text_of(at.default)
+            about, bounds = at.metadata["about"], range_text(at)
+            rows.append(Reference(f"{prefix}.{name}", type_name(kind), default, about, bounds))
     return rows
 
 
@@ -427,7 +326,7 @@ def _effective(config: Config, cls: type, prefix: KeyPath, section: Any) -> Iter
     for name, value in values.items():
         setting = config.settings.get((*prefix, name))
         source = DEFAULT if setting is None else setting.source
-        yield Effective(".".join((*prefix, name)), _text(value), source)
+        yield Effective(".".join((*prefix, name)), text_of(value), source)
 
 
 def explain_key(config: Config, dotted: str) -> tuple[Reference | None, Effective]:

@@ -1,0 +1,133 @@
+"""The types of configuration values: how text and TOML become them, strictly, and text again."""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, get_args, get_origin
+
+import attrs
+import cattrs
+
+from fsm.money import decimal_from, plain
+
+NONE = "none"
+
+
+def from_text(kind: Any, text: str) -> Any:
+    """What TOML would have given for this text; the strict hooks judge it afterwards."""
+    if kind is bool:
+        return {"true": True, "false": False}[text.lower()] if text.lower() in _BOOLS else text
+    if kind is int:
+        return int(text)
+    if kind is float:
+        return Decimal(text)
+    if _is_table(kind):
+        return dict(part.split("=") for part in text.replace(" ", "").split(",") if part)
+    if _is_list(kind):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+_BOOLS = ("true", "false")
+
+
+def _strict(expected: type) -> Any:
+    """Exactly this type: True is no number, 1.9 is no integer, 5 is no text."""
+
+    def structure(value: Any, _: Any) -> Any:
+        if type(value) is not expected:
+            raise ValueError(value)
+        return value
+
+    return structure
+
+
+def _seconds(value: Any, _: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise ValueError(value)
+    if not math.isfinite(value):
+        raise ValueError(value)
+    return float(value)
+
+
+def _is_list(kind: Any) -> bool:
+    return bool(get_origin(kind) is tuple)
+
+
+def _is_table(kind: Any) -> bool:
+    return get_origin(kind) is Mapping
+
+
+def _is_optional(kind: Any) -> bool:
+    return isinstance(kind, types.UnionType)
+
+
+def _optional_decimal(value: Any, _: Any) -> Decimal | None:
+    return None if value == NONE else decimal_from(value)
+
+
+def _names(value: Any, _: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(type(item) is str for item in value):
+        raise ValueError(value)
+    return tuple(value)
+
+
+def _decimals(value: Any, _: Any) -> Mapping[str, Decimal]:
+    """Amounts by name, none below zero."""
+    if not isinstance(value, Mapping) or not all(type(name) is str for name in value):
+        raise ValueError(value)
+    found = {name: decimal_from(item) for name, item in value.items()}
+    if any(amount < 0 for amount in found.values()):
+        raise ValueError(value)
+    return found
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    for kind in (str, int, bool):
+        converter.register_structure_hook(kind, _strict(kind))
+    converter.register_structure_hook(float, _seconds)
+    converter.register_structure_hook(Decimal, lambda value, _: decimal_from(value))
+    converter.register_structure_hook_func(_is_list, _names)
+    converter.register_structure_hook_func(_is_table, _decimals)
+    converter.register_structure_hook_func(_is_optional, _optional_decimal)
+    return converter
+
+
+CONVERTER = _converter()
+
+
+def type_name(kind: Any) -> str:
+    """A type in the words of whoever writes the file."""
+    if _is_optional(kind):
+        return f"{type_name(get_args(kind)[0])} or {NONE!r}"
+    plain_names = {str: "text", int: "an integer", bool: "true or false", Decimal: "a decimal"}
+    if _is_table(kind):
+        return "a table of decimals"
+    return plain_names.get(kind, "a list of text" if _is_list(kind) else "a number")
+
+
+def text_of(value: Any) -> str:
+    """A value as a person would write it in the file, without quotes."""
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float | Decimal):
+        return plain(Decimal(str(value)))
+    if isinstance(value, Mapping):
+        value = [f"{name}={text_of(item)}" for name, item in value.items()]
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value) or "(empty)"
+    return str(value) or "(empty)"
+
+
+def range_text(at: attrs.Attribute[Any]) -> str:
+    """The choices or the inclusive range of a key; empty where there is none."""
+    if choices := at.metadata["choices"]:
+        return ", ".join(choices)
+    low, high = at.metadata["low"], at.metadata["high"]
+    return "" if low is None else f"{plain(low)}..{plain(high)}"
