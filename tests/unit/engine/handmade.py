@@ -117,6 +117,9 @@ class Bench:
     folder: Path
     rules: Rules = RULES
     instrument: Instrument = SPOT
+    opening: dict[str, Decimal] | None = field(
+        factory=lambda: {"USD": Decimal(1000), "XRP": Decimal(1000)}
+    )
     venue: HandVenue = field(factory=HandVenue)
     clock: SimulatedClock = field(factory=lambda: SimulatedClock(START_US))
     engine: Engine = field(init=False)
@@ -138,7 +141,7 @@ class Bench:
             rules=self.rules,
             instruments=(self.instrument,),
             seed=1,
-            opening={"USD": D(1000), "XRP": D(1000)},
+            opening=self.opening,
             messages_max=64,
         )
         self.engine = Engine(settings, self.clock, self.venue)
