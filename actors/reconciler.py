@@ -389,6 +389,7 @@ class Reconciler:
             self._finish(run, world, decision)
             return
         run.stage, run.books_seq = "compare", world.ledger_version()
+        run.round_ok = run.is_complete
         self._ask(QueryBalances(request_id=world.ids.next("q")), run, world, decision)
         if any(spec.is_margined for spec in world.instruments.values()):
             self._ask(QueryPositions(request_id=world.ids.next("q")), run, world, decision)

@@ -120,6 +120,7 @@ class Bench:
     opening: dict[str, Decimal] | None = field(
         factory=lambda: {"USD": Decimal(1000), "XRP": Decimal(1000)}
     )
+    accept_divergence: bool = False
     venue: HandVenue = field(factory=HandVenue)
     clock: SimulatedClock = field(factory=lambda: SimulatedClock(START_US))
     engine: Engine = field(init=False)
@@ -143,6 +144,7 @@ class Bench:
             seed=1,
             opening=self.opening,
             messages_max=64,
+            accept_divergence=self.accept_divergence,
         )
         self.engine = Engine(settings, self.clock, self.venue)
         self.venue.said.clear()
