@@ -14,23 +14,12 @@ from typing import Any
 import attrs
 from attrs import field, frozen
 
+from actors.config_types import key
+from actors.guards.settings import GuardsConfig
 from fsm.instrument import Instrument
 from fsm.vocabulary import InstrumentKind, TradingMode
 
 _DAY_S = 86_400
-
-
-def key(
-    default: Any,
-    about: str,
-    low: float | str | None = None,
-    high: float | str | None = None,
-    choices: tuple[str, ...] = (),
-) -> Any:
-    """One configuration key: its default, its meaning, and its inclusive range or its choices."""
-    bounds = [None if bound is None else Decimal(str(bound)) for bound in (low, high)]
-    meta = {"about": about, "low": bounds[0], "high": bounds[1], "choices": choices}
-    return field(default=default, metadata=meta)
 
 
 @frozen(kw_only=True)
@@ -274,6 +263,7 @@ class Config:
     feed: FeedConfig = field(factory=FeedConfig)
     recorder: RecorderConfig = field(factory=RecorderConfig)
     supervision: SupervisionConfig = field(factory=SupervisionConfig)
+    guards: GuardsConfig = field(factory=GuardsConfig)
     strategies: Mapping[str, StrategyConfig] = field(factory=dict)
     instruments: Mapping[str, InstrumentConfig] = field(factory=dict)
     settings: Settings = field(factory=dict, repr=False, eq=False)

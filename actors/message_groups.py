@@ -37,6 +37,7 @@ MODE_MESSAGES = (
     msg.Degrade,
     msg.Recover,
     msg.Halt,
+    msg.Regime,
     msg.Resume,
     msg.SetControl,
     msg.StopSession,
@@ -54,7 +55,14 @@ HEARD_IN_QUARANTINE = (
     msg.WithdrawLeft,
 )
 """Cancels, exits and the kill switch: an actor in quarantine may still reduce, never add (L8)."""
-ASKED_AGAIN = (msg.PriceCrossed, msg.FoundOpen, msg.Disappeared, msg.WithdrawLeft)
+ASKED_AGAIN = (
+    msg.PriceCrossed,
+    msg.FoundOpen,
+    msg.Disappeared,
+    msg.WithdrawLeft,
+    msg.GuardTick,
+    msg.FillForGuards,
+)
 """Said again by the next quote or pass: not kept for an actor in quarantine, or each would be a
 row in the journal (L9)."""
 ORDER_FACTS = (
@@ -80,6 +88,8 @@ COMMANDS = (
     msg.Degrade,
     msg.Recover,
     msg.Halt,
+    msg.Regime,
+    msg.ResetGuard,
 )
 ANSWERS = (
     facts.OrderAnswer,

@@ -144,24 +144,58 @@ class RequestExit:
 
 @frozen(slots=True)
 class Degrade:
-    """A source asks for DEGRADED."""
+    """A source asks for DEGRADED. `by_guard`: the trip is recorded already."""
 
+    source: str
+    condition: str = ""
+    by_guard: bool = False
+
+
+@frozen(slots=True)
+class Recover:
+    """A source's own test says that it is well again, or a person says so."""
+
+    source: str
+    who: str = ""
+    why: str = ""
+
+
+@frozen(slots=True)
+class Halt:
+    """Stop trading for one precise reason. `by_guard`: the trip is recorded already."""
+
+    reason: str
+    by_guard: bool = False
+
+
+@frozen(slots=True)
+class Regime:
+    """The anchor guard's view of the market: bad takes ACTIVE to IDLE, good takes IDLE back."""
+
+    good: bool
     source: str
     condition: str = ""
 
 
 @frozen(slots=True)
-class Recover:
-    """A source's own test says that it is well again."""
-
-    source: str
+class GuardTick:
+    """Time for every guard to look: an evaluation timer, no market tick."""
 
 
 @frozen(slots=True)
-class Halt:
-    """Stop trading for one precise reason."""
+class ResetGuard:
+    """The operator opens a guard's latch by hand."""
 
-    reason: str
+    guard: str
+    who: str
+    why: str
+
+
+@frozen(slots=True)
+class FillForGuards:
+    """A fill was booked: guards look at it in the turn that brought it."""
+
+    fill: OrderFilled
 
 
 @frozen(slots=True)

@@ -13,6 +13,7 @@ from actors.entities.door import Door
 from actors.entities.mode import Mode
 from actors.entities.order import Order, created
 from actors.entities.position import Position, opened
+from actors.guards.latch import Latches
 from actors.markets import Markets
 from actors.reconciler import Reconciler
 from actors.seen import SeenNames
@@ -41,6 +42,7 @@ class Books:
         self.ended: dict[str, None] = {}
         """Streams that are over since `begin_turn`: they may leave memory when it is durable."""
         self.mode, self.door, self.reconciler = Mode(), Door(), Reconciler()
+        self.latches = Latches()
         self.markets = Markets(world)
         self.unprocessed: dict[str, list[ev.MessageUnprocessed]] = {}
         self.counters: dict[str, int] = {}
@@ -173,8 +175,13 @@ class Books:
 
     def _mode_event(self, event: Any, at_us: int) -> None:
         self.mode.evolve(event, at_us)
+        self.latches.evolve(event, at_us)
+        self.world.episodes = self.mode.episodes
         self.world.mode, self.world.control = self.mode.state, self.mode.control
         self.world.sources = frozenset(self.mode.sources)
+
+    def _guard_event(self, event: Any, at_us: int) -> None:
+        self.latches.evolve(event, at_us)
 
     def _session_started(self, event: ev.SessionStarted, at_us: int) -> None:
         self._mode_event(event, at_us)
@@ -319,6 +326,8 @@ _APPLY: dict[type, Callable[..., None]] = {
     ev.ProtectionMoved: Books._position_event,
     ev.ModeMoved: Books._mode_event,
     ev.ControlMoved: Books._mode_event,
+    ev.GuardTripped: Books._guard_event,
+    ev.GuardCleared: Books._guard_event,
     ev.SessionStarted: Books._session_started,
     ev.SessionEnded: Books._session_ended,
     ev.SignalDecided: Books._decided,

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from attrs import evolve
 
 from actors.config import Config
+from actors.guards.desk import KINDS
 from actors.strategies import registry
 from actors.strategies.base import Strategy
 from actors.venues.sim import SimSettings
@@ -72,7 +74,16 @@ def rules_from(config: Config) -> Rules:
         stale_after_us=_us(config.feed.stale_after_s),
         allowed_instruments=frozenset(risk.allowed_instruments),
         allowed_strategies=frozenset(risk.allowed_strategies),
+        episodes_max=config.guards.episodes_max,
+        guard_interval_us=_us(config.guards.interval_s),
+        guards=guards_on(config),
     )
+
+
+def guards_on(config: Config) -> dict[str, Any]:
+    """The settings of every guard that is on, by its name."""
+    found = {name: getattr(config.guards, name) for name in KINDS}
+    return {name: settings for name, settings in found.items() if settings.enabled}
 
 
 def sim_settings(config: Config) -> SimSettings:

@@ -26,6 +26,7 @@ import storage
 from actors.entities.mode import Mode
 from actors.entities.order import Order
 from actors.entities.position import Position
+from actors.guards.latch import Latch
 from actors.registry import Books
 from actors.world import Session
 from fsm.events import MessageUnprocessed
@@ -53,6 +54,7 @@ class BooksState:
     open_of_strategy: list[tuple[str, str, int]]
     ledger: Ledger
     mode: Mode
+    latches: dict[str, Latch]
     entries_at: list[int]
     day: int
     day_start_pnl: Decimal
@@ -92,6 +94,7 @@ def captured(books: Books) -> bytes:
             open_of_strategy=[(s, i, n) for (s, i), n in world.open_of_strategy.items()],
             ledger=world.ledger,
             mode=books.mode,
+            latches=dict(books.latches),
             entries_at=list(door.entries_at),
             day=door.day,
             day_start_pnl=door.day_start_pnl,
@@ -129,6 +132,8 @@ def restored(data: bytes, books: Books, seq: int) -> None:
         world.by_instrument.setdefault(position.instrument, {})[position.position_id] = None
     world.open_of_strategy |= {(s, i): n for s, i, n in state.open_of_strategy}
     books.mode = state.mode
+    books.latches.restore(state.latches)
+    world.episodes = books.mode.episodes
     world.mode, world.control = state.mode.state, state.mode.control
     world.sources = frozenset(state.mode.sources)
     door.entries_at, door.day = deque(state.entries_at), state.day

@@ -4,9 +4,9 @@ from inside a decision.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
@@ -52,6 +52,10 @@ class Rules:
     stale_after_us: int = 5 * SECOND_US
     allowed_instruments: frozenset[str] = frozenset()
     allowed_strategies: frozenset[str] = frozenset()
+    episodes_max: int = 3
+    guard_interval_us: int = 4 * SECOND_US
+    guards: Mapping[str, Any] = field(factory=dict)
+    """The settings of the guards that are on, by name (`actors.guards.settings`)."""
 
 
 @define(slots=True)
@@ -93,6 +97,8 @@ class World:
     mode: ModeState = ModeState.STARTING
     sources: frozenset[str] = frozenset()
     """Who keeps the system DEGRADED."""
+    episodes: Mapping[str, int] = field(factory=dict)
+    """How often each source that spends episodes has entered DEGRADED in this session."""
     control: ControlLevel = ControlLevel.OFF
     journal_ok: bool = True
     now_us: int = 0

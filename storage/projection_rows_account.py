@@ -1,4 +1,4 @@
-"""Which rows capital, mode, reconciler and feeds write. Pure copying, as in `projection_rows`."""
+"""Which rows capital, reconciler and feeds write. Pure copying, as in `projection_rows`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from fsm import events as ev
 from fsm.events import Recorded
-from fsm.mode import ModeTrigger
 from fsm.money import plain
 from fsm.timestamps import iso_utc
 from storage.projection_rows import compact_json, on, when
@@ -66,25 +65,6 @@ def _account(batch: Batch, at: Recorded, e: ev.AccountSnapshotTaken) -> None:
             "at": when(at.at_us),
         },
     )
-
-
-@on(ev.ModeMoved)
-def _mode_moved(batch: Batch, at: Recorded, e: ev.ModeMoved) -> None:
-    if e.trigger in (ModeTrigger.DEGRADE, ModeTrigger.HALT, ModeTrigger.DIVERGENCE):
-        batch.insert(
-            "circuit_breaker_events",
-            at.seq,
-            {
-                "seq": at.seq,
-                "breaker": e.source or e.reason,
-                "condition": e.condition,
-                "triggered_at": when(at.at_us),
-                "session_id": batch.session_id,
-                "context": compact_json(
-                    {"state": e.state, "reason": e.reason, "sources": e.sources}
-                ),
-            },
-        )
 
 
 @on(ev.AnomalyRecorded)

@@ -20,6 +20,7 @@ from actors.chaos.expectations import parse_expectations
 from actors.chaos.scenario import Scenario, ScenarioError, Step
 from actors.chaos.strict import Wrong, duration_us, nearest, structure
 from actors.config import Config, ConfigError, with_overrides
+from actors.guards.desk import KINDS
 from actors.toml_lines import toml_path
 from fsm.vocabulary import InstrumentKind
 
@@ -181,10 +182,6 @@ def _header(file: _File, steps: tuple[Step, ...]) -> Scenario:
     for key in raw:
         if key not in _HEADER:
             raise file.wrong(key, f"unknown key; {nearest(key, (*_HEADER, 'step'))}", (key,))
-    if raw.get("guards"):
-        raise file.wrong(
-            "guards", "guards come with a later version: leave the list empty", ("guards",)
-        )
     venue = _venue(file, raw.get("venue", {}))
     rows = raw.get("instrument", [])
     if not isinstance(rows, list) or not rows:
@@ -194,8 +191,13 @@ def _header(file: _File, steps: tuple[Step, ...]) -> Scenario:
         for n, row in enumerate(rows)
     )
     values: dict[str, Any] = {
-        key: raw[key] for key in ("name", "incident", "naive", "seed") if key in raw
+        key: raw[key] for key in ("name", "incident", "naive", "seed", "guards") if key in raw
     }
+    for name in values.get("guards", ()):
+        if name not in KINDS:
+            raise file.wrong(
+                "guards", f"no guard {name!r}; {nearest(str(name), KINDS)}", ("guards",)
+            )
     values.setdefault("name", file.path.stem)
     values["file"] = str(file.path)
     values["balances"] = raw.get("balances", {})
@@ -211,6 +213,7 @@ def _header(file: _File, steps: tuple[Step, ...]) -> Scenario:
         instruments=instruments,
         balances=head.balances,
         config=config,
+        guards=head.guards,
         steps=steps,
     )
 

@@ -60,13 +60,16 @@ def rules_of(scenario: Scenario) -> Rules:
     Raises ScenarioError for a key that the configuration does not know.
     """
     try:
-        rules = rules_from(with_overrides(Config(), scenario.config, scenario.file))
+        config = with_overrides(Config(), scenario.config, scenario.file)
+        rules = rules_from(config)
     except ConfigError as problem:
         raise ScenarioError(f"{problem}") from None
     off: dict[str, Any] = {k: None for k in _CAPS if f"risk.{k}" not in scenario.config}
     if "feed.stale_after_s" not in scenario.config:
         off["stale_after_us"] = _NEVER_US
-    return evolve(rules, **off)
+    return evolve(
+        rules, guards={name: getattr(config.guards, name) for name in scenario.guards}, **off
+    )
 
 
 def run_scenario(scenario: Scenario, keep: Path | None = None) -> Outcome:

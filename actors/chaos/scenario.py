@@ -158,4 +158,6 @@ class Scenario:
     instruments: tuple[InstrumentSection, ...] = ()
     balances: dict[str, Decimal] = field(factory=dict)
     config: dict[str, Any] = field(factory=dict)
+    guards: tuple[str, ...] = ()
+    """The guards that are on; every other one is off."""
     steps: tuple[Step, ...] = ()

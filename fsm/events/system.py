@@ -108,10 +108,49 @@ class ModeMoved:
     condition: str = ""
     reason: str = ""
     sources: tuple[str, ...] = ()
+    by_guard: bool = False
+    """A guard asked for it: the trip has an event of its own."""
 
     @property
     def stream(self) -> str:
         return "mode"
+
+
+ContextValue = str | int | tuple[str, ...]
+
+
+@frozen(slots=True, kw_only=True)
+class GuardTripped:
+    """A guard's condition held: why, and what it saw. Its latch is set until it is cleared.
+
+    `breaker` names guard and condition (`directional_drift_guard_A`); `action` is degrade, idle or
+    halt. `cooldown_us`: recovery is not looked at before. `manual_reset`: only a person clears it.
+    """
+
+    guard: str
+    breaker: str
+    condition: str
+    action: str
+    cooldown_us: int
+    manual_reset: bool
+    context: dict[str, ContextValue]
+
+    @property
+    def stream(self) -> str:
+        return f"guard/{self.guard}"
+
+
+@frozen(slots=True, kw_only=True)
+class GuardCleared:
+    """A guard's latch is open again: `how` is its own recovery test, or a person (`operator`)."""
+
+    guard: str
+    how: str
+    detail: str = ""
+
+    @property
+    def stream(self) -> str:
+        return f"guard/{self.guard}"
 
 
 @frozen(slots=True, kw_only=True)
