@@ -20,6 +20,7 @@ ORDER_MESSAGES = (
     msg.Disappeared,
     msg.NeverArrived,
     msg.HoldOrder,
+    msg.ResolveHeld,
 )
 POSITION_MESSAGES = (
     msg.FillForPosition,
@@ -90,6 +91,7 @@ COMMANDS = (
     msg.Halt,
     msg.Regime,
     msg.ResetGuard,
+    msg.ResolveHeld,
 )
 ANSWERS = (
     facts.OrderAnswer,

@@ -18,10 +18,18 @@ from fsm.events import (
     OrderFillVoided,
     SignalRaised,
 )
-from fsm.facts import VenueOrder
+from fsm.facts import OrderFill, VenueOrder
 from fsm.instrument import Instrument
 from fsm.mode import ControlLevel
-from fsm.vocabulary import ExitReason, OrderRole, OrderType, Side, TimeInForce, TradingMode
+from fsm.vocabulary import (
+    ExitReason,
+    HeldOutcome,
+    OrderRole,
+    OrderType,
+    Side,
+    TimeInForce,
+    TradingMode,
+)
 
 # ------------------------------------------------------------------------------- local to orders
 
@@ -131,6 +139,18 @@ class CancelOrder:
     client_order_id: str
     reason: str
     by_engine: bool = False
+
+
+@frozen(slots=True, kw_only=True)
+class ResolveHeld:
+    """A person says what became of an order that is held, and how they know."""
+
+    client_order_id: str
+    outcome: HeldOutcome
+    evidence: str
+    who: str
+    trades: tuple[OrderFill, ...] = ()
+    """The venue's trades that the person names."""
 
 
 @frozen(slots=True)

@@ -34,6 +34,8 @@ _STEPS: dict[str, type] = {
     "control": sc.ControlStep,
     "degrade": sc.SourceStep,
     "recover": sc.SourceStep,
+    "resolve": sc.ResolveStep,
+    "reset": sc.ResetStep,
     "fault": sc.FaultStep,
 }
 _OTHER_STEPS = ("venue", "restart", "reconcile", "wait", "expect", "capital")

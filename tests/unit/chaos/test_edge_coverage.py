@@ -129,9 +129,6 @@ UNREACHED: dict[tuple[str, str, str | None], tuple[tuple[str, ...], str]] = {
     ),
     ("order", "never_arrived", "nothing_filled"): (("INTENDED",), _INT),
     ("order", "never_sent", "request_not_left"): (("INTENDED",), _NS),
-    ("order", "resolved_by_operator", "as_canceled"): (("HELD_FOR_REVIEW",), _LATER),
-    ("order", "resolved_by_operator", "as_expired"): (("HELD_FOR_REVIEW",), _LATER),
-    ("order", "resolved_by_operator", "as_rejected"): (("HELD_FOR_REVIEW",), _LATER),
     ("position", "qty_changed", "qty_dust_waiting"): (("CLOSED",), _POS),
     ("position", "qty_changed", "qty_flat_waiting"): (
         (
