@@ -92,6 +92,25 @@ class ReconcilerConfig:
     )
     fills_overlap_s: float = key(60.0, "how far a fills query reaches back", 0, _DAY_S)
     backoff_max_s: float = key(30.0, "longest pause after failed queries", "0.1", 3_600)
+    queries_per_pass_max: int = key(
+        50, "missing orders that one pass asks for at most, longest unasked first", 1, 10_000
+    )
+    assume_fill_when_young: bool = key(
+        False, "whether an order that vanished while young is booked as an inferred fill"
+    )
+    cancel_external: bool = key(False, "whether orders that are not ours are cancelled")
+    truth_tolerance_abs: Decimal = key(
+        Decimal("0.0001"), "difference of a balance that is still rounding, units", 0, 10**9
+    )
+    truth_tolerance_bps: Decimal = key(
+        Decimal(5), "the same in basis points of the balance; the larger one holds", 0, 10_000
+    )
+    truth_tolerances: Mapping[str, Decimal] = key(
+        {}, "tolerance of single assets instead, units: { XRP = 0.01 }"
+    )
+    truth_halt_after_s: float = key(
+        300.0, "how long books may differ from the wallet before HALTED", "0.1", _DAY_S
+    )
 
 
 @frozen(kw_only=True)

@@ -100,9 +100,13 @@ def _names(value: Any, _: Any) -> tuple[str, ...]:
 
 
 def _amounts(value: Any, _: Any) -> dict[str, Decimal]:
-    if not isinstance(value, Mapping):
+    """Amounts by name, none below zero."""
+    if not isinstance(value, Mapping) or not all(type(name) is str for name in value):
         raise ValueError(value)
-    return {name: decimal_from(amount) for name, amount in value.items()}
+    found = {name: decimal_from(amount) for name, amount in value.items()}
+    if any(amount < 0 for amount in found.values()):
+        raise ValueError(value)
+    return found
 
 
 def _converter() -> cattrs.Converter:

@@ -6,6 +6,7 @@ import msgspec
 from loguru import logger
 
 from actors import messages as msg
+from actors.reconciling.notes import AdoptExternal, PassEvidenceApplied, PassGoesOn
 from fsm import events as ev
 from fsm import facts
 from storage.codec import encode
@@ -19,12 +20,15 @@ ORDER_MESSAGES = (
     msg.FoundOpen,
     msg.Disappeared,
     msg.NeverArrived,
+    msg.AssumeFilled,
     msg.HoldOrder,
     msg.ResolveHeld,
 )
 POSITION_MESSAGES = (
     msg.FillForPosition,
     msg.VoidForPosition,
+    msg.ReplacedForPosition,
+    msg.GoneAtVenue,
     msg.SettlementForPosition,
     msg.OrderEnded,
     msg.EntriesCancelled,
@@ -99,6 +103,13 @@ ANSWERS = (
     facts.FillsAnswer,
     facts.BalancesAnswer,
     facts.PositionsAnswer,
+)
+TO_RECONCILER = (
+    msg.LookUp,
+    msg.QueryTimedOut,
+    PassEvidenceApplied,
+    PassGoesOn,
+    AdoptExternal,
 )
 REPLAYABLE: dict[str, type] = {
     cls.__name__: cls

@@ -132,6 +132,14 @@ class NeverArrived:
 
 
 @frozen(slots=True)
+class AssumeFilled:
+    """By policy: the venue tells no fills, and what vanished while young was filled (inferred)."""
+
+    client_order_id: str
+    reason: str
+
+
+@frozen(slots=True)
 class HoldOrder:
     """Evidence stays inconclusive: a person has to look."""
 
@@ -226,6 +234,25 @@ class VoidForPosition:
 
 
 @frozen(slots=True)
+class ReplacedForPosition:
+    """Evidence took the place of fills that were only inferred, or had no name: voids and fills
+    are one change, and nothing follows from the quantities in between (X06)."""
+
+    position_id: str
+    voids: tuple[OrderFillVoided, ...]
+    fills: tuple[OrderFilled, ...]
+
+
+@frozen(slots=True)
+class GoneAtVenue:
+    """The venue has less of this position than the books, and refuses its exits (X17)."""
+
+    position_id: str
+    qty: Decimal
+    seen: str
+
+
+@frozen(slots=True)
 class SettlementForPosition:
     """The venue stated the final figures of a fill."""
 
@@ -304,13 +331,6 @@ class PassDue:
 
 
 @frozen(slots=True)
-class PassEvidenceApplied:
-    """For the reconciler itself: what this pass learned about orders has been decided on."""
-
-    started_us: int
-
-
-@frozen(slots=True)
 class SnapshotAccount:
     """For the account: publish a snapshot for this reason."""
 
@@ -319,10 +339,11 @@ class SnapshotAccount:
 
 @frozen(slots=True)
 class LookUp:
-    """Ask the venue for one order now."""
+    """Ask the venue for one order now. `race`: its cancel met something that came first."""
 
     client_order_id: str
     reason: str
+    race: bool = False
 
 
 @frozen(slots=True)

@@ -21,6 +21,7 @@ from actors.world import Session, World
 from fsm import events as ev
 from fsm.order import TERMINAL
 from fsm.position import ENDED
+from fsm.vocabulary import PnlSource
 from storage.journal import JournalReader
 
 _MONEY = frozenset(
@@ -50,7 +51,9 @@ class Books:
         self.venue_ids: dict[str, str] = {}
         world.find_by_venue_id = self.client_order_id
         world.order_exists = self.order_exists
+        world.find_order = self.order
         world.find_position = self.position
+        self.reconciler.counters = self.counters
 
     @property
     def reader(self) -> JournalReader | None:
@@ -116,6 +119,12 @@ class Books:
         if order.state in TERMINAL:
             self.ended[event.stream] = None
         self._to_position(event, order.position_id)
+
+    def _fill_event(self, event: Any, at_us: int) -> None:
+        """A fill or a void; the reconciler goes on asking for one that is only inferred."""
+        self._order_event(event, at_us)
+        if event.provenance is PnlSource.INFERRED:
+            self.reconciler.evolve(event, at_us)
 
     def _evolved(self, event: Any, at_us: int) -> Order | None:
         order = self.world.orders.get(event.client_order_id) or self.order(event.client_order_id)
@@ -315,9 +324,9 @@ _APPLY: dict[type, Callable[..., None]] = {
     ev.OrderIntended: Books._intended,
     ev.OrderSent: Books._sent,
     ev.OrderAcknowledged: Books._acknowledged,
-    ev.OrderFilled: Books._order_event,
+    ev.OrderFilled: Books._fill_event,
     ev.OrderFillSettled: Books._order_event,
-    ev.OrderFillVoided: Books._order_event,
+    ev.OrderFillVoided: Books._fill_event,
     ev.OrderMoved: Books._order_event,
     ev.PositionOpened: Books._position_opened,
     ev.PositionChanged: Books._position_event,

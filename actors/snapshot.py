@@ -20,6 +20,7 @@ import msgspec
 from attrs import define, field
 
 import actors.entities
+import actors.reconciling
 import fsm
 import fsm.events
 import storage
@@ -62,6 +63,9 @@ class BooksState:
     watermarks: dict[str, int]
     truth_status: str
     truth_deltas: dict[str, str]
+    truth_accepted: dict[str, str]
+    opened_us: int
+    inferred: dict[str, int]
     unprocessed: dict[str, list[MessageUnprocessed]]
     last_session_clean: bool
     venue_ids: dict[str, str]
@@ -100,8 +104,11 @@ def captured(books: Books) -> bytes:
             day_start_pnl=door.day_start_pnl,
             refusals=door.refusals,
             watermarks=reconciler.watermarks,
-            truth_status=reconciler.truth_status,
-            truth_deltas=reconciler.truth_deltas,
+            truth_status=reconciler.truth.status,
+            truth_deltas=reconciler.truth.deltas,
+            truth_accepted=reconciler.truth.accepted,
+            opened_us=reconciler.opened_us,
+            inferred=reconciler.inferred,
             unprocessed=books.unprocessed,
             last_session_clean=books.last_session_clean,
             venue_ids=books.venue_ids,
@@ -139,7 +146,10 @@ def restored(data: bytes, books: Books, seq: int) -> None:
     door.entries_at, door.day = deque(state.entries_at), state.day
     door.day_start_pnl, door.refusals = state.day_start_pnl, state.refusals
     reconciler.watermarks = state.watermarks
-    reconciler.truth_status, reconciler.truth_deltas = state.truth_status, state.truth_deltas
+    truth = reconciler.truth
+    truth.status, truth.deltas = state.truth_status, state.truth_deltas
+    truth.accepted, reconciler.opened_us = state.truth_accepted, state.opened_us
+    reconciler.inferred = state.inferred
     books.unprocessed, books.venue_ids = state.unprocessed, state.venue_ids
     books.last_session_clean = state.last_session_clean
     books.missed |= dict.fromkeys(state.missed)
@@ -225,6 +235,7 @@ def code_fingerprint() -> str:
 def _fingerprint() -> str:
     digest = hashlib.sha256()
     folders = [*fsm.__path__, *fsm.events.__path__, *storage.__path__, *actors.entities.__path__]
+    folders += actors.reconciling.__path__
     folders.append(str(Path(actors.entities.__path__[0]).parent))
     for folder in folders:
         for source in sorted(Path(folder).glob("*.py")):

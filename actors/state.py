@@ -15,6 +15,7 @@ from typing import Any
 from attrs import field, frozen
 
 from actors.guards.desk import latch_view
+from actors.reconciling.link import Link
 from actors.recording.looking_back import NOBODY
 from actors.registry import Books
 from fsm.money import ZERO, plain
@@ -256,7 +257,18 @@ def _venue(books: Books, live: Live | None) -> Document:
         "last_reconcile_at": None
         if reconciler.last_at_us is None
         else iso_utc(reconciler.last_at_us),
-        "truth": {"status": reconciler.truth_status, "deltas": dict(reconciler.truth_deltas)},
+        "truth": {"status": reconciler.truth.status, "deltas": dict(reconciler.truth.deltas)},
+        "link": _link(reconciler.link),
+    }
+
+
+def _link(link: Link) -> Document:
+    """How the venue answers; only a running service knows."""
+    return {
+        "state": None if link.since_us is None else str(link.state),
+        "since": None if link.since_us is None else iso_utc(link.since_us),
+        "failures": link.failures,
+        "next_try_at": None if link.next_try_us is None else iso_utc(link.next_try_us),
     }
 
 

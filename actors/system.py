@@ -29,6 +29,7 @@ from actors.message_groups import (
     ORDER_FACTS,
     ORDER_MESSAGES,
     POSITION_MESSAGES,
+    TO_RECONCILER,
 )
 from actors.quarantine import Quarantine
 from actors.registry import Books
@@ -381,9 +382,7 @@ _ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
     **dict.fromkeys(MODE_MESSAGES, System._to_mode),
     **dict.fromkeys(ORDER_FACTS, System._fact),
     **dict.fromkeys(ANSWERS, System._to_reconciler),
-    **dict.fromkeys(
-        (msg.LookUp, msg.QueryTimedOut, msg.PassEvidenceApplied), System._to_reconciler
-    ),
+    **dict.fromkeys(TO_RECONCILER, System._to_reconciler),
     msg.PassDue: System._pass_due,
     **dict.fromkeys((facts.VenueConnected, facts.VenueDisconnected), System._connection),
     **dict.fromkeys((facts.BalanceReport, facts.PositionReport), System._report),

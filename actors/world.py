@@ -17,7 +17,7 @@ from fsm.market import Tick
 from fsm.mode import ControlLevel, ModeState, Permission, permitted
 from fsm.order import TERMINAL, OrderState
 from fsm.timestamps import SECOND_US
-from fsm.vocabulary import TradingMode
+from fsm.vocabulary import OrderRole, TradingMode
 from storage.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ class Rules:
     backoff_max_us: int = 30 * SECOND_US
     max_in_flight_us: int = 60 * SECOND_US
     query_timeout_us: int = 5 * SECOND_US
+    queries_per_pass_max: int = 50
+    assume_fill_when_young: bool = False
+    cancel_external: bool = False
+    truth_tolerance_abs: Decimal = Decimal("0.0001")
+    truth_tolerance_bps: Decimal = Decimal(5)
+    truth_tolerances: Mapping[str, Decimal] = field(factory=dict)
+    truth_halt_after_us: int = 300 * SECOND_US
     max_position_usd: Decimal | None = Decimal(5)
     max_session_loss: Decimal | None = Decimal(20)
     daily_drawdown: Decimal | None = Decimal(20)
@@ -106,6 +113,7 @@ class World:
     disabled_strategies: set[str] = field(factory=set)
     log_counts: dict[str, int] = field(factory=dict)
     find_by_venue_id: Callable[[str], str | None] = lambda venue_order_id: None
+    find_order: Callable[[str], Order | None] = lambda client_order_id: None
     find_position: Callable[[str], Position | None] = lambda position_id: None
     open_of_strategy: dict[tuple[str, str], int] = field(factory=dict)
     """(strategy, instrument) -> how many of its positions are open."""
@@ -157,5 +165,10 @@ class World:
         )
 
     def live_orders(self) -> list[Order]:
-        """All orders that are not terminal, oldest first."""
-        return [order for order in self.orders.values() if order.state not in TERMINAL]
+        """All orders of ours that are not terminal, oldest first; those that somebody else placed
+        are not waited for, swept or counted."""
+        return [
+            order
+            for order in self.orders.values()
+            if order.state not in TERMINAL and order.role is not OrderRole.EXTERNAL
+        ]

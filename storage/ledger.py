@@ -295,6 +295,9 @@ class Ledger:
             self._move(
                 instrument.quote, event.realized_delta
             )  # its fill came without a price (P01)
+        if instrument is not None and instrument.is_margined and event.cause == "manual_trade":
+            net = apply_fill(self.net(instrument.name), event.qty_delta, None)
+            self.nets[instrument.name] = net.holding
         self._expose(event, margined=instrument is not None and instrument.is_margined)
 
     def _expose(self, event: ev.PositionChanged, *, margined: bool) -> None:

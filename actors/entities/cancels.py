@@ -71,5 +71,7 @@ def on_refused(order: Order, message: facts.CancelRefused, world: World) -> Deci
     decision = order.moved(T.CANCEL_REFUSED, message.reason)
     if decision.ignored is None and not order.cancel_refused:
         # Asked about at once the first time; a venue that goes on refusing waits for the pass.
-        decision.tells.append(msg.LookUp(order.client_order_id, f"cancel_race: {message.reason}"))
+        decision.tells.append(
+            msg.LookUp(order.client_order_id, f"cancel_race: {message.reason}", race=True)
+        )
     return decision

@@ -62,7 +62,7 @@ class Door:
     def evolve(self, event: ev.Event, at_us: int, pnl_net: Decimal) -> None:
         """Fold what the limits need: entries for the rate, the day's opening PnL."""
         self.roll(at_us, pnl_net)
-        if type(event) is ev.OrderIntended and event.role is not OrderRole.EXIT:
+        if type(event) is ev.OrderIntended and event.role in (OrderRole.ENTRY, OrderRole.QUOTE):
             self.entries_at.append(at_us)
             while self.entries_at and self.entries_at[0] <= at_us - _MINUTE_US:
                 self.entries_at.popleft()

@@ -370,6 +370,8 @@ def exit_ended(position: Position, decision: Decision, world: World, ended: msg.
                 reason=f"{ended.client_order_id} ended {ended.ended_as}",
             )
         )
+        if ended.ended_as == OrderState.REJECTED:
+            decision.tells.append(msg.PassDue("books"))  # is there still something to exit (X17)?
         if position.failures + 1 >= world.rules.exit_attempts_max:
             _alarm(position, decision, f"{position.failures + 1} exits failed")
         if position.failures > 0:

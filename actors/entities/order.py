@@ -6,11 +6,12 @@ from decimal import Decimal
 from sys import intern
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field
 
 from actors import messages as msg
 from actors.effects import CancelTimer, SendCancel, SetTimer
-from actors.entities import cancels, fills, resolution
+from actors.entities import cancels, fills, replacing, resolution
+from actors.entities.trades import TradeMark, mark_of, without
 from actors.runtime.actor import Decision, Refused
 from actors.world import World
 from fsm import events as ev
@@ -23,18 +24,6 @@ from fsm.vocabulary import FillStatus, OrderRole, OrderType, Side
 
 S, T = OrderState, OrderTrigger
 _NO_CANCEL_ASKED = frozenset({S.INTENDED, S.SUBMITTED, S.WORKING, S.PARTIALLY_FILLED})
-
-
-@frozen(slots=True)
-class TradeMark:
-    """What is remembered of a fill: enough to drop its duplicate and to reverse it."""
-
-    qty: Decimal
-    price: Decimal | None
-    fee: Decimal
-    fee_asset: str | None
-    status: FillStatus
-    settlement: str = ""
 
 
 @define(slots=True)
@@ -62,6 +51,9 @@ class Order:
     fees: Decimal = ZERO
     trades: dict[str, TradeMark] | None = None
     request_left: bool = False
+    acknowledged: bool = False
+    unproven: tuple[str, ...] = ()
+    """Fills that stand for evidence which may still come: inferred ones, and unnamed ones."""
     cancel_refused: bool = False
     engine_cancelled: bool = False
     left_us: int | None = None
@@ -77,6 +69,11 @@ class Order:
         """Remember when its request left, or at the latest may have: what `age` counts from."""
         if self.left_us is None and self.request_left:
             self.left_us = at_us
+
+    @property
+    def proven_qty(self) -> Decimal:
+        """What is filled on the venue's word, without what is only inferred."""
+        return self.filled_qty - replacing.inferred_qty(self) if self.unproven else self.filled_qty
 
     @property
     def rest(self) -> Decimal:
@@ -113,12 +110,11 @@ class Order:
     def _mark(self, trade_id: str, status: FillStatus, settlement: str = "") -> None:
         assert self.trades is not None
         held = self.trades[trade_id]
-        self.trades[trade_id] = TradeMark(
-            held.qty, held.price, held.fee, held.fee_asset, status, settlement or held.settlement
-        )
+        settled = settlement or held.settlement
+        self.trades[trade_id] = evolve(held, status=status, settlement=settled)
 
     def _evolve_acknowledged(self, event: ev.OrderAcknowledged) -> None:
-        self.state, self.request_left = event.state, True
+        self.state, self.request_left, self.acknowledged = event.state, True, True
         if event.venue_order_id is not None:
             self.venue_order_id = event.venue_order_id
 
@@ -130,9 +126,9 @@ class Order:
             self.priced_qty += event.qty
         if self.trades is None:
             self.trades = {}
-        self.trades[event.trade_id] = TradeMark(
-            event.qty, event.price, event.fee, event.fee_asset, event.status
-        )
+        mark = self.trades[event.trade_id] = mark_of(event)
+        if mark.is_unproven:
+            self.unproven += (event.trade_id,)
 
     def _evolve_voided(self, event: ev.OrderFillVoided) -> None:
         self.state, self.filled_qty, self.fees = event.state, event.filled_qty, event.fees
@@ -140,6 +136,7 @@ class Order:
             self.value -= event.qty * event.price
             self.priced_qty -= event.qty
         self._mark(event.trade_id, FillStatus.VOIDED)
+        self.unproven = without(self.unproven, event.trade_id)
 
     def _evolve_moved(self, event: ev.OrderMoved) -> None:
         self.state = event.state
@@ -379,16 +376,17 @@ _HANDLERS: dict[type, Any] = {
     msg.SubmitTimedOut: Order._on_submit_timeout,
     msg.CancelTimedOut: cancels.on_timeout,
     msg.CancelOrder: cancels.on_cancel,
-    msg.FoundOpen: Order._on_found_open,
+    msg.FoundOpen: replacing.disproving(Order._on_found_open),
     msg.Disappeared: Order._on_disappeared,
     msg.NeverArrived: Order._on_never_arrived,
+    msg.AssumeFilled: replacing.on_assumed,
     msg.HoldOrder: Order._on_hold,
     msg.ResolveHeld: resolution.on_resolve,
     facts.OrderAccepted: Order._on_accepted,
-    facts.OrderRejected: Order._on_rejected,
+    facts.OrderRejected: replacing.disproving(Order._on_rejected),
     facts.OrderFill: fills.on_fill,
-    facts.OrderCanceled: Order._on_canceled,
-    facts.OrderExpired: Order._on_expired,
+    facts.OrderCanceled: replacing.disproving(Order._on_canceled),
+    facts.OrderExpired: replacing.disproving(Order._on_expired),
     facts.CancelRefused: cancels.on_refused,
     facts.FillSettled: fills.on_settled,
     facts.FillVoided: fills.on_voided,

@@ -169,11 +169,17 @@ class ControlMoved:
 
 @frozen(slots=True, kw_only=True)
 class BooksCompared:
-    """One comparison with the venue: `ok`, `warn`, `halt`, or `unverified` with the reason."""
+    """One comparison with the venue: `ok`, `warn`, `halt`, or `unverified` with the reason.
+
+    `accepted`: the operator accepted these deltas at this start; in this session only a change
+    counts again. `opened_us`: when the opening balances were adopted.
+    """
 
     status: str
     deltas: dict[str, str]
     detail: str = ""
+    accepted: bool = False
+    opened_us: int | None = None
 
     @property
     def stream(self) -> str:

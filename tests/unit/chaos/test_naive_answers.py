@@ -110,7 +110,7 @@ def reports_a_timeout_as_failed(patch: Patch) -> None:
 
 def invents_ids(patch: Patch) -> None:
     numbers = count()
-    patch.setattr(fills, "_synthetic_trade_id", lambda *told: f"random-{next(numbers)}")
+    patch.setattr(fills, "unnamed_id", lambda *told: f"random-{next(numbers)}")
 
 
 def drops_orders_when_balances_differ(patch: Patch) -> None:
