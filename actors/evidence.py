@@ -43,10 +43,18 @@ class Pass:
     failures: list[str] = field(factory=list)
     terminal: list[object] = field(factory=list)
     refetch: dict[str, int] = field(factory=dict)
+    looked: dict[str, tuple[object, ...]] = field(factory=dict)
+    """What each order looked like when the question about it left: see `looks`."""
     balances: dict[str, Any] | None = None
     positions: tuple[facts.PositionReport, ...] | None = None
     books_seq: int = -1
     stage: str = "sweep"
+
+
+def looks(order: Order) -> tuple[object, ...]:
+    """What a fact may have changed since a question left. Where it did, an absence is older than
+    what is known, and counts for nothing: a snapshot races the stream (L3)."""
+    return order.state, order.venue_order_id, order.filled_qty
 
 
 def absence_means(

@@ -17,7 +17,7 @@ from actors import messages as msg
 from actors.books import compare_books
 from actors.effects import CancelTimer, Effect, SendQuery, SetTimer
 from actors.entities.order import Order
-from actors.evidence import DOUBTFUL, Pass, absence_means
+from actors.evidence import DOUBTFUL, Pass, absence_means, looks
 from actors.runtime.actor import Decision
 from actors.world import World
 from fsm import events as ev
@@ -42,8 +42,7 @@ _ENDED: dict[str, Any] = {
     "expired": facts.OrderExpired,
     "rejected": facts.OrderRejected,
 }
-_REPEAT_US = 2 * SECOND_US
-_PAGE, _PAGE_MAX = 1000, 64_000
+_REPEAT_US, _PAGE, _PAGE_MAX = 2 * SECOND_US, 1000, 64_000
 HELD, DEAD = "reconciler_held_pending_review", "dead_order_live_at_venue"
 START, ORDERS, BOOKS = "start", "orders", "books"
 
@@ -194,7 +193,7 @@ class Reconciler:
         order = world.orders.get(answer.client_order_id)
         if order is None:
             return
-        if isinstance(answer.result, Absent):
+        if isinstance(answer.result, Absent) and run.looked[answer.client_order_id] == looks(order):
             agree = run.open_orders is not None and order.instrument in run.fills_answered
             decision.tells += absence_means(order, answer.result, agree, world)
         elif isinstance(answer.result, Found):
@@ -274,6 +273,7 @@ class Reconciler:
                 logger.info("RECONCILER_SKIP_ENGINE_CANCEL order={}", name)
                 world.count_log("RECONCILER_SKIP_ENGINE_CANCEL")
             if order.request_left or was is not S.INTENDED:
+                run.looked[name] = looks(order)
                 query = QueryOrder(
                     request_id=world.ids.next("q"),
                     client_order_id=name,
