@@ -23,7 +23,7 @@ from actors.reconciling.externals import adopt
 from actors.reconciling.link import Link
 from actors.reconciling.notes import AdoptExternal, PassEvidenceApplied, PassGoesOn
 from actors.reconciling.outcomes import messages, opening
-from actors.reconciling.passes import BOOKS, ORDERS, START, Pass, Work
+from actors.reconciling.passes import BOOKS, ORDERS, START, Pass, Work, looks
 from actors.reconciling.truth import Truth, compare_books, is_settled
 from actors.reconciling.verdicts import Seen, verdict
 from actors.runtime.actor import Decision
@@ -262,7 +262,7 @@ class Reconciler:
             case Unavailable():
                 self._decided(order, Seen.UNAVAILABLE, "", world, decision)
             case Absent(proof):
-                agreed = run.agrees_on(order.instrument)
+                agreed = run.agrees_on(order.instrument) and run.is_as_asked(order)
                 seen = Seen.ABSENT if agreed else Seen.UNCHECKED
                 self._decided(order, seen, proof, world, decision)
             case Found(reported):
@@ -373,6 +373,7 @@ class Reconciler:
                 instrument=order.instrument,
                 venue_order_id=order.venue_order_id,
             )
+            run.looked[name] = looks(order)
             self._ask(query, run, world, decision)
 
     def _applied(self, run: Pass, world: World, decision: Decision) -> None:
