@@ -48,6 +48,8 @@ class Books:
         self.unprocessed: dict[str, list[ev.MessageUnprocessed]] = {}
         self.counters: dict[str, int] = {}
         self.last_session_clean = True
+        self.last_truth: str | None = None
+        """What the last session that ended found of the venue; None before there was one."""
         self.venue_ids: dict[str, str] = {}
         world.find_by_venue_id = self.client_order_id
         world.order_exists = self.order_exists
@@ -199,10 +201,10 @@ class Books:
             event.session_id, event.mode, event.venue, event.holder, event.started_at_us
         )
         self.world.instruments = {spec.name: spec for spec in event.instruments}
-        self.last_session_clean = False
+        self.last_session_clean, self.last_truth = False, None
 
     def _session_ended(self, event: ev.SessionEnded, at_us: int) -> None:
-        self.last_session_clean = event.clean
+        self.last_session_clean, self.last_truth = event.clean, event.truth
 
     def _decided(self, event: ev.SignalDecided, at_us: int) -> None:
         self.door.evolve(event, at_us, self._net())

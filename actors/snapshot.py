@@ -68,6 +68,7 @@ class BooksState:
     inferred: dict[str, int]
     unprocessed: dict[str, list[MessageUnprocessed]]
     last_session_clean: bool
+    last_truth: str | None
     venue_ids: dict[str, str]
     missed: list[str]
     gaps: dict[str, int] = field(factory=dict)
@@ -111,6 +112,7 @@ def captured(books: Books) -> bytes:
             inferred=reconciler.inferred,
             unprocessed=books.unprocessed,
             last_session_clean=books.last_session_clean,
+            last_truth=books.last_truth,
             venue_ids=books.venue_ids,
             missed=list(books.missed),
             gaps={name: view.gaps for name, view in world.markets.items() if view.gaps},
@@ -151,7 +153,7 @@ def restored(data: bytes, books: Books, seq: int) -> None:
     truth.accepted, reconciler.opened_us = state.truth_accepted, state.opened_us
     reconciler.inferred = state.inferred
     books.unprocessed, books.venue_ids = state.unprocessed, state.venue_ids
-    books.last_session_clean = state.last_session_clean
+    books.last_session_clean, books.last_truth = state.last_session_clean, state.last_truth
     books.missed |= dict.fromkeys(state.missed)
     for name, gaps in state.gaps.items():
         books.markets.view(name).gaps = gaps

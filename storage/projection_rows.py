@@ -81,6 +81,7 @@ def _session_ended(batch: Batch, at: Recorded, e: ev.SessionEnded) -> None:
             "ended_at": iso_utc(e.ended_at_us),
             "halt_reason": e.halt_reason,
             "clean": int(e.clean),
+            "truth": e.truth,
             "ticks": e.ticks,
         },
     )

@@ -25,6 +25,7 @@ PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
             "ended_at": str,
             "halt_reason": str,
             "clean": int,
+            "truth": str,
             "version": str,
             "seed": int,
             "orders": int,

@@ -66,6 +66,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "ended_at": "when it ended, empty while it runs or when it was killed",
         "halt_reason": "the first precise cause of its end",
         "clean": "1 after an orderly end",
+        "truth": "its last comparison with the venue: `ok`, `warn`, `halt` or `unverified`",
         "version": "the version of holdfast that ran it",
         "seed": "the seed of a simulated session",
         "orders": "orders intended in it",

@@ -265,8 +265,9 @@ class Runner:
         inbox = self.engine.inbox
         inbox.command(msg.StopSession("restart"))
         self.simulation.settle()
-        inbox.command(msg.PassDue("orders"))
-        self.simulation.settle()
+        for scope in ("orders", "books"):
+            inbox.command(msg.PassDue(scope))
+            self.simulation.settle()
         ticks = sum(view.ticks for view in self.engine.world.markets.values())
         inbox.command(msg.EndSession(reason="restart", clean=True, ticks=ticks))
         self.simulation.settle()

@@ -148,7 +148,9 @@ def sessions(*, limit: Limit = None, json: Json = False, place: Place = HERE) ->
     for row in found:
         for name in ("clean", "recovery"):
             row[name] = None if row[name] is None else bool(row[name])
-    columns = "session_id mode venue started_at ended_at halt_reason clean recovery orders fills"
+    columns = (
+        "session_id mode venue started_at ended_at halt_reason clean truth recovery orders fills"
+    )
     _show(found, columns + " positions_closed ticks", json, "No sessions.")
     return 0
 

@@ -35,13 +35,17 @@ class SessionStarted:
 
 @frozen(slots=True, kw_only=True)
 class SessionEnded:
-    """The session's end, written once; `halt_reason` is the first precise cause (N01, N10)."""
+    """The session's end, written once; `halt_reason` is the first precise cause (N01, N10).
+
+    `truth` is what its last comparison with the venue found: ok, warn, halt or unverified.
+    """
 
     session_id: str
     halt_reason: str
     clean: bool
     ended_at_us: int
     ticks: int = 0
+    truth: str = "unverified"
 
     @property
     def stream(self) -> str:
