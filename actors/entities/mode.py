@@ -24,6 +24,8 @@ S, T = ModeState, ModeTrigger
 #: Sources whose entries are counted: a guard that trips again and again has not understood the
 #: market (N16). IDLE, wallet truth, the reconciler and people spend none (N18).
 SPENDING = ("directional_drift", "inventory_corridor", "stale_feed", "venue_health")
+#: IDLE as records name it, after the guard that asks for it.
+ANCHOR_IDLE = "ANCHOR_IDLE"
 EPISODE_LIMIT = "degraded_episode_limit_halt"
 
 
@@ -188,7 +190,11 @@ class Mode:
         if not TABLE.allows(self.state, trigger):
             return Decision.ignore(f"regime: not while {self.state}")
         moved = self._move(
-            trigger, source=message.source, condition=message.condition, by_guard=True
+            trigger,
+            source=message.source,
+            condition=message.condition,
+            reason="" if message.good else ANCHOR_IDLE,
+            by_guard=True,
         )
         decision = Decision(events=[moved])
         if moved.state is S.IDLE and self.state is not S.IDLE:
