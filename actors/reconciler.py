@@ -77,7 +77,8 @@ class Reconciler:
     vain: dict[str, int] = field(factory=dict)
     """Orders whose fills were searched for in vain, and how often."""
     asked: dict[str, int] = field(factory=dict)
-    """Orders that were missing, and the pass that asked for them last."""
+    """Orders that were missing, and the number of the last question about them."""
+    questions: int = 0
     races: dict[str, None] = field(factory=dict)
 
     @property
@@ -358,7 +359,8 @@ class Reconciler:
         run.left_out = len(run.missing) - len(chosen)
         self.asked = {name: self.asked.get(name, -1) for name in run.missing}
         for name in chosen:
-            self.asked[name] = run.number
+            self.questions += 1
+            self.asked[name] = self.questions
             order = self._find(name, world)
             if order is None:
                 continue
@@ -388,6 +390,7 @@ class Reconciler:
             self._finish(run, world, decision)
             return
         run.stage, run.books_seq = "compare", world.ledger_version()
+        run.round_ok = run.is_complete
         self._ask(QueryBalances(request_id=world.ids.next("q")), run, world, decision)
         if any(spec.is_margined for spec in world.instruments.values()):
             self._ask(QueryPositions(request_id=world.ids.next("q")), run, world, decision)

@@ -72,6 +72,8 @@ class Pass:
     vain: dict[str, int] = field(factory=dict)
     balances: dict[str, Decimal] | None = None
     positions: tuple[facts.PositionReport, ...] | None = None
+    round_ok: bool = False
+    """Orders and fills of the round were complete when the books' turn came (N21)."""
     books_seq: int = -1
     stage: str = "sweep"
 

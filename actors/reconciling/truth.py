@@ -34,7 +34,7 @@ _UNVERIFIED_MAX = 3
 _BPS = Decimal("0.0001")
 _HALT_TIMER = "truth/halt"
 #: What a comparison without any difference ends.
-RECOVERED_BY_OK = ("wallet_truth", "overfill", "closed_externally")
+RECOVERED_BY_OK = ("wallet_truth", "overfill")
 
 
 @frozen(slots=True)
@@ -78,14 +78,15 @@ def compare_books(
             continue  # a position that was accepted, compared below
         if abs(theirs - ours) > NOISE:
             deltas[asset] = theirs - ours
-        rest = theirs - ours - Decimal(accepted.get(asset, "0"))
-        wrong = wrong or abs(rest) > max(tolerance(asset, ours, world.rules), NOISE)
+        most = max(tolerance(asset, ours, world.rules), NOISE)
+        changed = abs(theirs - ours - Decimal(accepted.get(asset, "0"))) > most
+        wrong = wrong or (abs(theirs - ours) > most and changed)
         known = known or asset in accepted
     for name, delta in _position_deltas(positions or (), world).items():
         deltas[name] = delta
         wrong = wrong or delta != Decimal(accepted.get(name, "0"))
         known = known or name in accepted
-    if not deltas and not wrong:
+    if not deltas:
         return Outcome("ok")
     texts = [
         f"{name} {plain(delta)} at the venue against the books" for name, delta in deltas.items()
@@ -140,7 +141,7 @@ class Truth:
         """What a comparison leads to. False while its repetition is awaited: the next pass is set
         then."""
         starting = run.scope == START
-        if not run.is_complete and outcome.status == "halt":
+        if not run.round_ok and outcome.status == "halt":
             return True  # a fill that could not be asked for may explain it (L3, N21)
         news = (outcome.status, outcome.texts) != (self.status, self.deltas)
         if outcome.status == "unverified":
@@ -177,7 +178,7 @@ class Truth:
 
     def _unverified(self, run: Pass, world: World, decision: Decision) -> None:
         """An unread wallet counts where the rest of the round was read: silence is an outage."""
-        if not run.is_complete or run.scope == START:
+        if not run.round_ok or run.scope == START:
             return
         self.unverified_reads += 1
         if self.unverified_reads >= _UNVERIFIED_MAX:
