@@ -22,7 +22,7 @@ from actors.reconciling import pages, sweep
 from actors.reconciling.externals import adopt
 from actors.reconciling.link import Link
 from actors.reconciling.notes import AdoptExternal, PassEvidenceApplied, PassGoesOn
-from actors.reconciling.outcomes import messages, opening
+from actors.reconciling.outcomes import ENDED, messages, opening
 from actors.reconciling.passes import BOOKS, ORDERS, START, Pass, Work, looks
 from actors.reconciling.truth import Truth, compare_books, is_settled
 from actors.reconciling.verdicts import Seen, verdict
@@ -45,11 +45,6 @@ from fsm.timestamps import SECOND_US
 from fsm.vocabulary import OrderRole, PnlSource
 
 S = OrderState
-_ENDED: dict[str, Any] = {
-    "canceled": facts.OrderCanceled,
-    "expired": facts.OrderExpired,
-    "rejected": facts.OrderRejected,
-}
 DOUBTFUL = (S.SUBMITTED, S.UNKNOWN, S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE, S.HELD_FOR_REVIEW)
 HELD, DEAD = "reconciler_held_pending_review", "dead_order_live_at_venue"
 
@@ -128,7 +123,7 @@ class Reconciler:
 
     def start_over(self) -> None:
         """Forget a pass that was broken off: the next one asks for everything again."""
-        self.current, self.again = None, None
+        self.current = self.again = None
 
     # ------------------------------------------------------------------------------- starting one
 
@@ -292,7 +287,7 @@ class Reconciler:
             order = self._find(name, world)
             if order is None:
                 continue
-            ended = _ENDED.get(reported.state)
+            ended = ENDED.get(reported.state)
             if ended is facts.OrderRejected and order.state in (S.WORKING, S.PARTIALLY_FILLED):
                 ended = facts.OrderExpired  # it had accepted it: taken off by its own rule
             short = reported.filled_qty > order.proven_qty
@@ -425,7 +420,7 @@ class Reconciler:
     def _finish(self, run: Pass, world: World, decision: Decision) -> None:
         self.current, self.last_at_us = None, world.now_us
         decision.effects += self.link.passed(run, world.now_us)
-        doubtful = [order for order in world.orders.values() if order.state in DOUBTFUL]
+        doubtful = [o for o in world.orders.values() if o.state in DOUBTFUL]
         self._forget(run, world)
         self._sources(run, world, decision)
         rules = world.rules
