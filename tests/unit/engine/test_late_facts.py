@@ -11,8 +11,8 @@ import pytest
 from actors import messages as msg
 from fsm import events as ev
 from fsm import facts
-from fsm.mode import ControlLevel
 from fsm.facts import Absent
+from fsm.mode import ControlLevel
 from fsm.order import OrderState
 from fsm.position import PositionState
 from fsm.requests import Cancel, QueryOrder, Submit
