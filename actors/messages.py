@@ -11,6 +11,11 @@ from decimal import Decimal
 
 from attrs import frozen
 
+from actors.guards.messages import ForGuards as ForGuards
+from actors.guards.messages import GuardTick as GuardTick
+from actors.guards.messages import HealthReport as HealthReport
+from actors.guards.messages import PassEnded as PassEnded
+from actors.guards.messages import ResetGuard as ResetGuard
 from actors.strategies.base import Signal
 from fsm.events import (
     OrderFilled,
@@ -153,11 +158,13 @@ class Degrade:
 
 @frozen(slots=True)
 class Recover:
-    """A source's own test says that it is well again, or a person says so."""
+    """A source's own test says that it is well again, or a person says so. `by_guard`: the guard
+    has opened its latch already."""
 
     source: str
     who: str = ""
     why: str = ""
+    by_guard: bool = False
 
 
 @frozen(slots=True)
@@ -175,27 +182,6 @@ class Regime:
     good: bool
     source: str
     condition: str = ""
-
-
-@frozen(slots=True)
-class GuardTick:
-    """Time for every guard to look: an evaluation timer, no market tick."""
-
-
-@frozen(slots=True)
-class ResetGuard:
-    """The operator opens a guard's latch by hand."""
-
-    guard: str
-    who: str
-    why: str
-
-
-@frozen(slots=True)
-class FillForGuards:
-    """A fill was booked: guards look at it in the turn that brought it."""
-
-    fill: OrderFilled
 
 
 @frozen(slots=True)

@@ -410,9 +410,9 @@ class Reconciler:
     def _finish(self, run: Pass, world: World, decision: Decision) -> None:
         self.current, self.last_at_us = None, world.now_us
         self.backoff = self.backoff + 1 if run.failures else 0
-        doubtful = [
-            o for o in world.orders.values() if o.state in DOUBTFUL and o.state is not S.INTENDED
-        ]
+        decision.tells.append(msg.PassEnded(not run.failures, ", ".join(run.failures[:3])))
+        left = [o for o in world.orders.values() if o.state is not S.INTENDED]
+        doubtful = [o for o in left if o.state in DOUBTFUL]
         self._sources(run, world, decision)
         delay = world.rules.open_orders_interval_us
         if world.mode is ModeState.RECONCILING or doubtful:
