@@ -14,7 +14,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -42,6 +42,7 @@ from actors.config_keys import (
     VenueConfig,
 )
 from actors.config_types import range_text, structured, text_of, type_name
+from actors.guards.checks import Problem, conflicts, unknown_instruments
 from actors.toml_lines import line_numbers, line_of
 from fsm.instrument import symbol_key
 
@@ -66,6 +67,7 @@ __all__ = [
     "effective",
     "explain_key",
     "load_config",
+    "refuse",
     "with_overrides",
 ]
 
@@ -122,15 +124,18 @@ def load_config(
     return _build(settings)
 
 
-def with_overrides(config: Config, overrides: Mapping[str, Any], source: str) -> Config:
+def with_overrides(
+    config: Config, overrides: Mapping[str, Any], source: str, *, together: bool = True
+) -> Config:
     """A new configuration with dotted keys replaced; text is read as the key's type.
 
-    `source` is what `effective` and errors will say: a flag, or a scenario file's name.
+    `source` is what `effective` and errors will say: a flag, or a scenario file's name. Without
+    `together` more keys follow: whether they contradict one another is not looked at yet.
     """
     settings = dict(config.settings)
     for dotted, value in overrides.items():
         settings[_split(dotted)] = Setting(value, source, text=isinstance(value, str))
-    return _build(settings)
+    return _build(settings, together=together)
 
 
 def _read_file(path: Path) -> dict[KeyPath, Setting]:
@@ -228,7 +233,7 @@ def _value_in(config: Config, section: KeyPath) -> Any:
     return value
 
 
-def _build(settings: Settings) -> Config:
+def _build(settings: Settings, *, together: bool = True) -> Config:
     for at, setting in settings.items():
         _check_known(at, setting)
     values: dict[str, Any] = {}
@@ -240,7 +245,23 @@ def _build(settings: Settings) -> Config:
     for section, cls in _TABLES.items():
         names = dict.fromkeys(at[1] for at in settings if at[0] == section and len(at) > 1)
         values[section] = {n: _build_section(cls, (section, n), settings) for n in names}
-    return Config(settings=dict(settings), **values)
+    config = Config(settings=dict(settings), **values)
+    if together:
+        found = [*conflicts(config.guards)]
+        if config.instruments:
+            found += unknown_instruments(config.guards, config.instruments)
+        refuse(config, found)
+    return config
+
+
+def refuse(config: Config, found: Iterable[Problem]) -> None:
+    """Raise ConfigError for the first value that contradicts another one, and say where it is
+    from: its own place, or that of a key of its section."""
+    for key, problem in found:
+        at = _split(key)
+        near = [path for path in config.settings if path[:-1] == at[:-1]]
+        given = [config.settings[path].source for path in (at, *near) if path in config.settings]
+        raise ConfigError(f"{given[0] if given else DEFAULT}: {key}: {problem}")
 
 
 def _check_known(at: KeyPath, setting: Setting) -> None:

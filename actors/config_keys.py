@@ -35,7 +35,6 @@ class EngineConfig:
     db: str = key("holdfast.db", "path of the database")
     turn_messages_max: int = key(256, "messages that one turn drains at most", 1, 65_536)
     turns_in_flight_max: int = key(4, "turns that may wait for their commit", 1, 64)
-    turn_slow_s: float = key(5.0, "a turn longer than this degrades the system", "0.001", 600)
     shutdown_deadline_s: float = key(10.0, "time that a clean shutdown may take", "0.1", 600)
 
     @property

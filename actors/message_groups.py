@@ -66,7 +66,9 @@ ASKED_AGAIN = (
     msg.Disappeared,
     msg.WithdrawLeft,
     msg.GuardTick,
-    msg.FillForGuards,
+    msg.ForGuards,
+    msg.HealthReport,
+    msg.PassEnded,
 )
 """Said again by the next quote or pass: not kept for an actor in quarantine, or each would be a
 row in the journal (L9)."""

@@ -11,51 +11,23 @@ from decimal import Decimal
 
 from attrs import frozen
 
-from actors.mode_messages import (
-    SWEEP_CHUNK as SWEEP_CHUNK,
-)
-from actors.mode_messages import (
-    BooksMatch as BooksMatch,
-)
-from actors.mode_messages import (
-    Degrade as Degrade,
-)
-from actors.mode_messages import (
-    Divergence as Divergence,
-)
-from actors.mode_messages import (
-    FillForGuards as FillForGuards,
-)
-from actors.mode_messages import (
-    GuardTick as GuardTick,
-)
-from actors.mode_messages import (
-    Halt as Halt,
-)
-from actors.mode_messages import (
-    Recover as Recover,
-)
-from actors.mode_messages import (
-    Regime as Regime,
-)
-from actors.mode_messages import (
-    ResetGuard as ResetGuard,
-)
-from actors.mode_messages import (
-    Resume as Resume,
-)
-from actors.mode_messages import (
-    SetControl as SetControl,
-)
-from actors.mode_messages import (
-    StopSession as StopSession,
-)
-from actors.mode_messages import (
-    Sweep as Sweep,
-)
-from actors.mode_messages import (
-    WithdrawLeft as WithdrawLeft,
-)
+from actors.guards.messages import ForGuards as ForGuards
+from actors.guards.messages import GuardTick as GuardTick
+from actors.guards.messages import HealthReport as HealthReport
+from actors.guards.messages import PassEnded as PassEnded
+from actors.guards.messages import ResetGuard as ResetGuard
+from actors.mode_messages import SWEEP_CHUNK as SWEEP_CHUNK
+from actors.mode_messages import BooksMatch as BooksMatch
+from actors.mode_messages import Degrade as Degrade
+from actors.mode_messages import Divergence as Divergence
+from actors.mode_messages import Halt as Halt
+from actors.mode_messages import Recover as Recover
+from actors.mode_messages import Regime as Regime
+from actors.mode_messages import Resume as Resume
+from actors.mode_messages import SetControl as SetControl
+from actors.mode_messages import StopSession as StopSession
+from actors.mode_messages import Sweep as Sweep
+from actors.mode_messages import WithdrawLeft as WithdrawLeft
 from actors.strategies.base import Signal
 from fsm.events import (
     OrderFilled,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from fsm.events import OrderFilled
 from fsm.mode import ControlLevel
 from fsm.vocabulary import ExitReason
 
@@ -20,11 +19,13 @@ class Degrade:
 
 @frozen(slots=True)
 class Recover:
-    """A source's own test says that it is well again, or a person says so."""
+    """A source's own test says that it is well again, or a person says so. `by_guard`: the guard
+    has opened its latch already."""
 
     source: str
     who: str = ""
     why: str = ""
+    by_guard: bool = False
 
 
 @frozen(slots=True)
@@ -42,27 +43,6 @@ class Regime:
     good: bool
     source: str
     condition: str = ""
-
-
-@frozen(slots=True)
-class GuardTick:
-    """Time for every guard to look: an evaluation timer, no market tick."""
-
-
-@frozen(slots=True)
-class ResetGuard:
-    """The operator opens a guard's latch by hand."""
-
-    guard: str
-    who: str
-    why: str
-
-
-@frozen(slots=True)
-class FillForGuards:
-    """A fill was booked: guards look at it in the turn that brought it."""
-
-    fill: OrderFilled
 
 
 @frozen(slots=True)

@@ -34,6 +34,9 @@ class Host(Protocol):
     def step(self, message: object, turn: Turn) -> None:
         """Take this message now."""
 
+    def to_guard(self, name: str, message: object, turn: Turn) -> None:
+        """Begin this guard anew and give it the message, which the others have seen."""
+
     def count(self, name: str) -> None:
         """Move a counter."""
 
@@ -113,10 +116,14 @@ class Quarantine:
             self._host.follow(msg.PassDue("orders"))
         self._kept = held
         for kept in held:
-            self._host.step(kept, turn)
+            if kind == "guard":
+                self._host.to_guard(name, kept, turn)
+            else:
+                self._host.step(kept, turn)
         self._kept = []
         if address not in self.held:
-            self._restores.pop(address, None)
+            if kind != "guard":  # one that raises now and then would never come to an end
+                self._restores.pop(address, None)
             self._host.record(Decision(events=[ev.ActorRestored(actor=address)]), turn)
             self._host.follow(msg.Recover(f"quarantine/{address}"))
 

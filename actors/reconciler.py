@@ -420,6 +420,7 @@ class Reconciler:
     def _finish(self, run: Pass, world: World, decision: Decision) -> None:
         self.current, self.last_at_us = None, world.now_us
         decision.effects += self.link.passed(run, world.now_us)
+        decision.tells.append(msg.PassEnded(not run.failures, ", ".join(run.failures[:3])))
         doubtful = [o for o in world.orders.values() if o.state in DOUBTFUL]
         self._forget(run, world)
         self._sources(run, world, decision)

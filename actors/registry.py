@@ -19,9 +19,10 @@ from actors.reconciler import Reconciler
 from actors.seen import SeenNames
 from actors.world import Session, World
 from fsm import events as ev
+from fsm.money import ZERO
 from fsm.order import TERMINAL
 from fsm.position import ENDED
-from fsm.vocabulary import PnlSource
+from fsm.vocabulary import OrderRole, PnlSource
 from storage.journal import JournalReader
 
 _MONEY = frozenset(
@@ -56,6 +57,7 @@ class Books:
         world.find_order = self.order
         world.find_position = self.position
         self.reconciler.counters = self.counters
+        world.day_start_pnl = lambda: self.door.start_of_day(world.now_us, self._net())
 
     @property
     def reader(self) -> JournalReader | None:
@@ -111,6 +113,8 @@ class Books:
         self._to_position(event, event.position_id)
         self.door.evolve(event, at_us, self._net())
         self.reconciler.began(event.client_order_id)
+        if event.role is OrderRole.QUOTE:
+            self.world.quoted[event.instrument] = None
 
     def _order_event(self, event: Any, at_us: int) -> None:
         """What an order's position has to know as well: what may still fill, and what has."""
@@ -175,6 +179,9 @@ class Books:
                 self.ended[position.address] = None
             if is_open is not was_open:
                 self._count_open(position.strategy, position.instrument, 1 if is_open else -1)
+            if type(event) is ev.PositionChanged and position.strategy is not None:
+                net, pnl = event.realized_delta - event.fee_quote, self.world.strategy_pnl
+                pnl[position.strategy] = pnl.get(position.strategy, ZERO) + net
             self.markets.changed(position.instrument)
         elif self._reader is None:
             self.missed[event.position_id] = None  # it had ended, and something came late
@@ -193,10 +200,13 @@ class Books:
 
     def _guard_event(self, event: Any, at_us: int) -> None:
         self.latches.evolve(event, at_us)
+        self.world.strategies_off = self.latches.strategies_off
 
     def _session_started(self, event: ev.SessionStarted, at_us: int) -> None:
         self._mode_event(event, at_us)
         self.reconciler.evolve(event)
+        self.world.strategies_off = self.latches.strategies_off
+        self.world.strategy_pnl, self.world.quoted = {}, {}
         self.world.session = Session(
             event.session_id, event.mode, event.venue, event.holder, event.started_at_us
         )
@@ -219,7 +229,8 @@ class Books:
         self.unprocessed.pop(event.actor, None)
 
     def _gap(self, event: ev.FeedGapRecorded, at_us: int) -> None:
-        self.markets.view(event.instrument).gaps += 1
+        if not event.grown:
+            self.markets.view(event.instrument).gaps += 1
 
     def _net(self) -> Any:
         return self.world.ledger.realized_pnl - self.world.ledger.fees_paid

@@ -163,12 +163,28 @@ def account_snapshot(message: msg.SnapshotAccount, world: World) -> ev.AccountSn
     )
 
 
-def gap_recorded(message: msg.FeedGapSeen) -> ev.FeedGapRecorded:
-    """A stretch without market data, for the record."""
-    return ev.FeedGapRecorded(
-        instrument=message.instrument,
-        from_us=message.from_us,
-        to_us=message.to_us,
-        reason=message.reason,
-        lost=message.lost,
-    )
+class Gaps:
+    """Gaps of the feeds, each recorded once: a second report of the same silence makes it longer.
+
+    The guard sees a silence while it lasts, the detector of gaps when it has ended.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[int, int]] = {}
+
+    def recorded(self, message: msg.FeedGapSeen) -> ev.FeedGapRecorded:
+        """What to record of a gap that was seen."""
+        from_us, to_us = self._last.get(message.instrument, (0, -1))
+        grown = message.lost == 0 and from_us <= message.from_us <= to_us
+        if not grown:
+            from_us = message.from_us
+        if message.lost == 0:
+            self._last[message.instrument] = from_us, message.to_us
+        return ev.FeedGapRecorded(
+            instrument=message.instrument,
+            from_us=from_us,
+            to_us=message.to_us,
+            reason=message.reason,
+            lost=message.lost,
+            grown=grown,
+        )

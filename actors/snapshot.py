@@ -142,6 +142,7 @@ def restored(data: bytes, books: Books, seq: int) -> None:
     world.open_of_strategy |= {(s, i): n for s, i, n in state.open_of_strategy}
     books.mode = state.mode
     books.latches.restore(state.latches)
+    world.strategies_off = books.latches.strategies_off
     world.episodes = books.mode.episodes
     world.mode, world.control = state.mode.state, state.mode.control
     world.sources = frozenset(state.mode.sources)

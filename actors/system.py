@@ -21,6 +21,7 @@ from actors.entities.mode import has_entries_left
 from actors.entities.placement import place
 from actors.fact_routing import FactRouter
 from actors.guards.desk import GuardDesk
+from actors.guards.wallet_truth import WalletTruth
 from actors.market_desk import MarketDesk, MarketFollows
 from actors.message_groups import (
     ANSWERS,
@@ -37,7 +38,7 @@ from actors.release import Release
 from actors.runtime.actor import Decision, Refused
 from actors.runtime.dispatcher import Turn
 from actors.runtime.lanes import Inbox
-from actors.sessions import account_snapshot, end_session, gap_recorded, start_session
+from actors.sessions import Gaps, account_snapshot, end_session, start_session
 from actors.strategy_host import StrategyHost, raised
 from actors.sweeping import next_chunk
 from fsm import events as ev
@@ -62,12 +63,14 @@ class System:
         self.releasing = release
         self.facts = FactRouter(books)
         self.world.is_booked = self.facts.is_booked
+        self.world.is_connected = lambda: release.connected
         self._isolation = Quarantine(self, inbox.tell_local)
         self.quarantine = self._isolation.held
         self.ignored: dict[str, int] = {}
         self.before_decide: Callable[[str, object], None] | None = None  # fault point
         self.on_journal_failed: Callable[[JournalFailed], None] = lambda failure: None
         self._asked: object | None = None
+        self._gaps = Gaps()
         self.desk = MarketDesk(books.markets, hosts)
         self.guards = GuardDesk(self.world, books.latches)
         self._queue: deque[object] = deque()
@@ -163,8 +166,28 @@ class System:
         for guard in self.guards.guards.values():
             self._decide(guard, message, turn)
 
-    def _fill_for_guards(self, message: msg.FillForGuards, turn: Turn) -> None:
-        for guard in self.guards.fill_hearers:
+    def _for_guards(self, message: Any, turn: Turn) -> None:
+        kind = type(message.event if isinstance(message, msg.ForGuards) else message)
+        for name in self.guards.hearers.get(kind, ()):
+            self._decide(self.guards.guards[name], message, turn)
+
+    def _degrade(self, message: msg.Degrade, turn: Turn) -> None:
+        """A source that has a guard goes through it: latch, row and alert are the guard's."""
+        if message.source == WalletTruth.name and not self.world.rules.wallet_truth_degrades:
+            self._apply(self.books.mode, message, Decision.ignore("wallet truth: off"), turn)
+            return
+        self._decide(self.guards.degrading(message) or self.books.mode, message, turn)
+
+    def _recover(self, message: msg.Recover, turn: Turn) -> None:
+        guard, told = self.guards.recovering(message) or (self.books.mode, message)
+        if self._asked is message:
+            self._asked = told  # a refusal is for whoever asked
+        self._decide(guard, told, turn)
+
+    def to_guard(self, name: str, message: object, turn: Turn) -> None:
+        """See `quarantine.Host`."""
+        guard = self.guards.renewed(name)
+        if guard is not None:
             self._decide(guard, message, turn)
 
     def _reset_guard(self, message: msg.ResetGuard, turn: Turn) -> None:
@@ -201,9 +224,7 @@ class System:
             return
         delay_us = self.world.rules.guard_interval_us
         turn.effects.append(SetTimer("guards/tick", delay_us, msg.GuardTick()))
-        for name, guard in self.guards.guards.items():
-            if guard.latch.tripped:
-                self._queue.append(msg.Degrade(name, guard.latch.condition, by_guard=True))
+        self._queue.extend(self.guards.standing())
 
     def _snapshot(self, message: msg.SnapshotAccount, turn: Turn) -> None:
         decision = Decision(events=[account_snapshot(message, self.world)])
@@ -222,7 +243,7 @@ class System:
             turn.is_over = True
 
     def _gap(self, message: msg.FeedGapSeen, turn: Turn) -> None:
-        decision = Decision(events=[gap_recorded(message)])
+        decision = Decision(events=[self._gaps.recorded(message)])
         self._apply(self.books.reconciler, message, decision, turn)
 
     def _connection(self, message: Any, turn: Turn) -> None:
@@ -230,6 +251,7 @@ class System:
         connected = isinstance(message, facts.VenueConnected)
         logger.info("VENUE_{}", "CONNECTED" if connected else "DISCONNECTED")
         self.releasing.connected = connected
+        self._for_guards(message, turn)
         if connected:
             self._step(msg.PassDue("orders"), turn)
 
@@ -296,8 +318,8 @@ class System:
                 turn.streams.append(stream)
                 apply(event, seq, at_us)
                 seq += 1
-                if type(event) is ev.OrderFilled and self.guards.fill_hearers:
-                    self._queue.append(msg.FillForGuards(event))
+                if type(event) in self.guards.hearers:
+                    self._queue.append(msg.ForGuards(event))
                 if self.quarantine and stream in self.quarantine:
                     self._isolation.touched(stream, turn)
         if decision.dedup_keys:
@@ -392,7 +414,11 @@ _ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
     MarketTrade: System._market,
     MarketFollows: System._follow,
     msg.GuardTick: System._guard_tick,
-    msg.FillForGuards: System._fill_for_guards,
+    msg.ForGuards: System._for_guards,
+    msg.HealthReport: System._for_guards,
+    msg.PassEnded: System._for_guards,
+    msg.Degrade: System._degrade,
+    msg.Recover: System._recover,
     msg.ResetGuard: System._reset_guard,
     msg.Ask: System._ask,
     msg.RaiseSignal: System._raise_signal,

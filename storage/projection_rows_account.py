@@ -103,6 +103,11 @@ def _books_compared(batch: Batch, at: Recorded, e: ev.BooksCompared) -> None:
 
 @on(ev.FeedGapRecorded)
 def _feed_gap(batch: Batch, at: Recorded, e: ev.FeedGapRecorded) -> None:
+    if e.grown:
+        told = {"instrument": e.instrument, "from_time": iso_utc(e.from_us), "lost": 0}
+        for seq in batch.keys_where("feed_gaps", told):
+            batch.update("feed_gaps", seq, {"to_time": iso_utc(e.to_us)})
+        return
     batch.insert(
         "feed_gaps",
         at.seq,

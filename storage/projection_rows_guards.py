@@ -1,7 +1,8 @@
 """Which rows trips of guards, the mode and its other sources write; and what became of them.
 
 One row a trip, whatever else happens in the turn. A row is open until its source has recovered, the
-system halted while it stood, or its session was over.
+system halted while it stood, or its session was over; one that only a person ends stays open beyond
+an unclean end, as its latch does.
 """
 
 from __future__ import annotations
@@ -40,18 +41,28 @@ def _tripped(batch: Batch, at: Recorded, e: ev.GuardTripped) -> None:
 
 @on(ev.GuardCleared)
 def _cleared(batch: Batch, at: Recorded, e: ev.GuardCleared) -> None:
-    _close(batch, at, f"{e.how} {e.detail}".strip(), source=e.guard)
+    _close(batch, at, f"{e.how} {e.detail}".strip(), {"source": e.guard})
+
+
+@on(ev.SessionStarted)
+def _session_began(batch: Batch, at: Recorded, e: ev.SessionStarted) -> None:
+    """What the sessions before have left open is over."""
+    over: dict[str, Any] = {"manual_reset_required": 0} if e.recovery else {}
+    _close(batch, at, "session over", over)
 
 
 @on(ev.ModeMoved)
 def _mode_moved(batch: Batch, at: Recorded, e: ev.ModeMoved) -> None:
     if e.trigger == ModeTrigger.RECOVERED:
-        _close(batch, at, f"recovered {e.reason}".strip(), source=e.source)
+        _close(batch, at, f"recovered {e.reason}".strip(), {"source": e.source})
     elif e.trigger == ModeTrigger.RESUME:
-        _close(batch, at, f"resumed: {e.reason}")
+        _close(batch, at, f"resumed: {e.reason}", {"action": "halt"})
+    halts = e.state is ModeState.HALTED and e.trigger in (ModeTrigger.HALT, ModeTrigger.DIVERGENCE)
+    if halts:
+        for action in ("degrade", "idle"):
+            _close(batch, at, f"halted {e.reason}", {"action": action})
     if e.trigger not in _TAKEN or e.by_guard:
         return
-    halts = e.state is ModeState.HALTED and e.trigger != ModeTrigger.DEGRADE
     _row(
         batch,
         at,
@@ -72,10 +83,7 @@ def _row(batch: Batch, at: Recorded, row: dict[str, Any]) -> None:
     batch.insert(_TABLE, at.seq, own | row)
 
 
-def _close(batch: Batch, at: Recorded, outcome: str, source: str | None = None) -> None:
-    """What became of the rows that are still open: those of one source, or all."""
-    wanted = {"session_id": batch.session_id, "outcome": None}
-    if source is not None:
-        wanted["source"] = source
-    for seq in batch.keys_where(_TABLE, wanted):
+def _close(batch: Batch, at: Recorded, outcome: str, wanted: dict[str, Any]) -> None:
+    """What became of those that are still open."""
+    for seq in batch.keys_where(_TABLE, wanted | {"outcome": None}):
         batch.update(_TABLE, seq, {"ended_at": when(at.at_us), "outcome": outcome})

@@ -148,11 +148,12 @@ COLUMNS: dict[str, dict[str, str]] = {
         "triggered_at": "when",
         "context": "JSON object: what the guard saw; for other sources the mode after it",
         "source": "the source in the mode's set; a guard's own name",
-        "action": "`degrade`, `idle` or `halt`",
+        "action": "`degrade`, `idle`, `halt` or `strategy_off`",
         "cooldown_seconds": "recovery was not looked at before",
         "manual_reset_required": "1 where only a person ends it",
         "ended_at": "when it was over; empty while it stands",
-        "outcome": "how it ended: by its own recovery, by a person, by `resume`",
+        "outcome": "how it ended: `recovered`, `operator WHO: WHY`, `halted REASON`, "
+        "`resumed: WHY` or `session over`",
     },
     "reconciler_anomalies": {
         "kind": "a short word for it",
@@ -166,7 +167,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "feed_gaps": {
         "from_time": "last data before the gap",
-        "to_time": "first data after it",
+        "to_time": "first data after it, or as long as it was seen to last",
         "reason": "why",
         "lost": "how many items are known to be lost",
     },

@@ -243,9 +243,9 @@ class Mode:
             return Decision.ignore("halt: the first cause wins")
         moved = self._move(T.HALT, reason=message.reason, by_guard=message.by_guard)
         decision = Decision(events=[moved])
-        decision.effects.append(
-            Notify(ev.AlertRaised(severity="critical", token="HALTED", text=message.reason))
-        )
+        if not message.by_guard:  # else its trip was the alert
+            alert = ev.AlertRaised(severity="critical", token="HALTED", text=message.reason)
+            decision.effects.append(Notify(alert))
         self._withdraw_entries(decision, world, "Halt entry cancel")
         return decision
 

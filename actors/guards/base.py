@@ -14,14 +14,16 @@ from attrs import field, frozen
 
 from actors import messages as msg
 from actors.effects import Notify
-from actors.guards.latch import HALT, Latch
+from actors.guards.latch import DEGRADE, HALT, IDLE, SWITCH_OFF, Latch
 from actors.runtime.actor import Decision, Refused
 from actors.world import World
 from fsm import events as ev
 from fsm.events import ContextValue
+from fsm.mode import RUNNING, ModeState
 from fsm.money import plain
 
-DEGRADE, IDLE = "degrade", "idle"
+#: Where there is something to guard: before the start's gate and during the shutdown there is not.
+_WATCHED = (*RUNNING, ModeState.HALTED)
 
 
 @frozen(slots=True)
@@ -32,6 +34,8 @@ class Trip:
     context: dict[str, ContextValue]
     suffix: str = ""
     """Which of the guard's conditions: `_A` makes the breaker `directional_drift_guard_A`."""
+    action: str = ""
+    """What it does instead of the guard's own action."""
 
 
 @frozen(slots=True)
@@ -54,7 +58,10 @@ class Guard:
     name: ClassVar[str]
     breaker: ClassVar[str]
     token: ClassVar[str]
-    hears_fills: ClassVar[bool] = False
+    hears: ClassVar[tuple[type, ...]] = ()
+    """Events and messages that it is told, in the turn that brings them."""
+    reported: ClassVar[bool] = False
+    """Somebody else finds it out and says so (`Degrade`, `Recover`); it keeps the record."""
     action: str = DEGRADE
     halt_reason: ClassVar[str] = ""
 
@@ -88,8 +95,8 @@ class Guard:
         """Whether it has recovered; asked at each tick while its latch is shut."""
         raise NotImplementedError
 
-    def on_fill(self, fill: ev.OrderFilled, world: World) -> Trip | None:
-        """A fill was booked in this turn; only for a guard that `hears_fills`."""
+    def hear(self, what: object, world: World) -> Trip | None:
+        """One of those that it `hears` was booked or said in this turn."""
         return None
 
     def cleared(self) -> None:
@@ -99,9 +106,9 @@ class Guard:
         """How far it is from tripping, for people."""
         raise NotImplementedError
 
-    def refuses_reset(self, world: World) -> str | None:
-        """Why a person cannot open it now; None when it may be opened."""
-        return None
+    def acknowledged(self, world: World) -> dict[str, str]:
+        """What a person who opens it takes note of: figures from which it goes on."""
+        return {}
 
     # -------------------------------------------------------------------------------- decisions
 
@@ -110,21 +117,32 @@ class Guard:
         if self._was_tripped and not self.latch.tripped:
             self.cleared()
         self._was_tripped = self.latch.tripped
-        if isinstance(message, msg.FillForGuards):
-            return self._filled(message.fill, world)
         if isinstance(message, msg.ResetGuard):
             return self._reset(message, world)
-        return self._tick(world)
+        if world.mode not in _WATCHED:
+            return Decision()
+        if isinstance(message, msg.GuardTick):
+            return self._tick(world)
+        what = message.event if isinstance(message, msg.ForGuards) else message
+        return self.told(what, world)
 
     def _tick(self, world: World) -> Decision:
         self.observe(world)
         if self.latch.tripped:
-            return self._recovery(world)
-        found = self.trips(world)
-        return Decision() if found is None else self._trip(found, world)
+            decision = self._recovery(world)
+        else:
+            found = self.trips(world)
+            decision = Decision() if found is None else self._trip(found, world)
+        decision.tells[:0] = self.aside()
+        return decision
 
-    def _filled(self, fill: ev.OrderFilled, world: World) -> Decision:
-        found = self.on_fill(fill, world)
+    def aside(self) -> list[object]:
+        """What this tick has to tell others, whether it trips or not."""
+        return []
+
+    def told(self, what: object, world: World) -> Decision:
+        """What it heard, and what follows."""
+        found = self.hear(what, world)
         return Decision() if found is None or self.latch.tripped else self._trip(found, world)
 
     def cooldown_ticks(self, world: World) -> int:
@@ -134,10 +152,13 @@ class Guard:
 
     def is_cooling(self, world: World) -> bool:
         """Tripped, and not yet asked whether it is well again."""
-        return self.latch.tripped and self.ticks_since_trip <= self.cooldown_ticks(world)
+        cooldown = self.cooldown_ticks(world)
+        return self.latch.tripped and cooldown > 0 and self.ticks_since_trip <= cooldown
 
     def _trip(self, found: Trip, world: World) -> Decision:
-        self._was_tripped, self.ticks_since_trip = True, 0
+        action = found.action or self.action
+        if action != SWITCH_OFF:
+            self._was_tripped, self.ticks_since_trip = True, 0
         breaker = f"{self.breaker}{found.suffix}"
         episodes = world.episodes.get(self.name, 0) + 1
         cooldown = getattr(self.settings, "cooldown_ticks", 0) if episodes >= 2 else 0
@@ -145,52 +166,56 @@ class Guard:
             guard=self.name,
             breaker=breaker,
             condition=found.condition,
-            action=self.action,
+            action=action,
             cooldown_us=cooldown * self.interval_us,
             manual_reset=self.is_manual,
             context=found.context,
         )
         alert = ev.AlertRaised(
-            severity="critical" if self.action == HALT else "warning",
-            token=f"[{self.token}]",
-            text=f"{breaker}: {found.condition}",
+            severity="warning", token=f"[{self.token}]", text=f"{breaker}: {found.condition}"
         )
-        return Decision(events=[event], effects=[Notify(alert)], tells=[self._asks(breaker, found)])
+        tells = [*self._asks(action, breaker, found), *self.follow_up(found, world)]
+        return Decision(events=[event], effects=[Notify(alert)], tells=tells)
 
-    def _asks(self, breaker: str, found: Trip) -> object:
+    def _asks(self, action: str, breaker: str, found: Trip) -> list[object]:
         """What the trip wants of the mode."""
-        if self.action == HALT:
-            return msg.Halt(self.halt_reason, by_guard=True)
         condition = f"{breaker}: {found.condition}"
-        if self.action == IDLE:
-            return msg.Regime(False, self.name, condition)
-        return msg.Degrade(self.name, condition, by_guard=True)
+        if action == HALT:
+            return [msg.Halt(self.halt_reason, by_guard=True)]
+        if action == IDLE:
+            return [msg.Regime(False, self.name, condition)]
+        return [msg.Degrade(self.name, condition, by_guard=True)] if action == DEGRADE else []
+
+    def follow_up(self, found: Trip, world: World) -> list[object]:
+        """What else has to happen in the turn of a trip."""
+        return []
 
     def _recovery(self, world: World) -> Decision:
         self.ticks_since_trip += 1
         if self.is_manual or self.latch.action == HALT or self.is_cooling(world):
             return Decision()
-        return self._opened("recovered", "") if self.is_well(world) else Decision()
+        return self._opened("recovered") if self.is_well(world) else Decision()
 
-    def _opened(self, how: str, detail: str) -> Decision:
+    def _opened(
+        self, how: str, detail: str = "", acknowledged: dict[str, str] | None = None
+    ) -> Decision:
         self._was_tripped = False
         self.cleared()
-        told: object = msg.Recover(self.name)
+        told: object = msg.Recover(self.name, by_guard=True)
         if self.latch.action == IDLE:
             told = msg.Regime(True, self.name, how)
-        return Decision(
-            events=[ev.GuardCleared(guard=self.name, how=how, detail=detail)], tells=[told]
+        event = ev.GuardCleared(
+            guard=self.name, how=how, detail=detail, acknowledged=acknowledged or {}
         )
+        return Decision(events=[event], tells=[told])
 
     def _reset(self, message: msg.ResetGuard, world: World) -> Decision:
-        if not self.latch.tripped:
+        if not self.latch.tripped and not self.latch.off:
             raise Refused(f"guard {self.name}: it has not tripped")
         if self.latch.action == HALT:
             raise Refused(f"guard {self.name}: it halted; `holdfast control resume` lifts that")
-        why = self.refuses_reset(world)
-        if why is not None:
-            raise Refused(f"guard {self.name}: {why}")
-        return self._opened("operator", f"{message.who}: {message.why}")
+        said = f"{message.who}: {message.why}".strip(": ")
+        return self._opened("operator", said, self.acknowledged(world))
 
     # ------------------------------------------------------------------------------------ people
 

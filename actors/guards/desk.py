@@ -8,13 +8,36 @@ from __future__ import annotations
 
 from typing import Any
 
+from actors import messages as msg
+from actors.guards.anchor_saturation import AnchorSaturation
 from actors.guards.base import Guard
-from actors.guards.latch import Latch, Latches
+from actors.guards.directional_drift import DirectionalDrift
+from actors.guards.drawdown import Drawdown
+from actors.guards.exposure_limit import ExposureLimit
+from actors.guards.heartbeat import Heartbeat
+from actors.guards.inventory_corridor import InventoryCorridor
+from actors.guards.latch import DEGRADE, IDLE, Latch, Latches
+from actors.guards.stale_feed import StaleFeed
+from actors.guards.venue_health import VenueHealth
+from actors.guards.wallet_truth import WalletTruth
 from actors.runtime.actor import Refused
 from actors.world import World
 from fsm.timestamps import iso_utc
 
-KINDS: dict[str, type[Guard]] = {}
+KINDS: dict[str, type[Guard]] = {
+    kind.name: kind
+    for kind in (
+        AnchorSaturation,
+        DirectionalDrift,
+        InventoryCorridor,
+        ExposureLimit,
+        Drawdown,
+        StaleFeed,
+        Heartbeat,
+        VenueHealth,
+        WalletTruth,
+    )
+}
 
 
 class GuardDesk:
@@ -22,13 +45,49 @@ class GuardDesk:
 
     def __init__(self, world: World, latches: Latches) -> None:
         self._world, self._latches = world, latches
-        rules = world.rules
-        self.guards: dict[str, Guard] = {
-            name: kind(rules.guards[name], latches.of(name), rules.guard_interval_us)
-            for name, kind in KINDS.items()
-            if name in rules.guards
-        }
-        self.fill_hearers = [guard for guard in self.guards.values() if guard.hears_fills]
+        self.guards = {name: self._made(name) for name in KINDS if name in world.rules.guards}
+        self.hearers: dict[type, list[str]] = {}
+        """Who hears of which event or message, in the guards' order."""
+        for name, guard in self.guards.items():
+            for kind in guard.hears:
+                self.hearers.setdefault(kind, []).append(name)
+
+    def _made(self, name: str) -> Guard:
+        rules = self._world.rules
+        return KINDS[name](rules.guards[name], self._latches.of(name), rules.guard_interval_us)
+
+    def renewed(self, name: str) -> Guard | None:
+        """The guard anew, with empty windows; its latch is in the journal. None when it is off."""
+        if name not in self.guards:
+            return None
+        self.guards[name] = self._made(name)
+        return self.guards[name]
+
+    def standing(self) -> list[object]:
+        """At a start: what the latches ask of the mode that an unclean end has left shut."""
+        found: list[object] = []
+        for name, guard in self.guards.items():
+            latch = guard.latch
+            if latch.tripped and latch.action == IDLE:
+                found.append(msg.Regime(False, name, latch.condition))
+            elif latch.tripped and latch.action == DEGRADE:
+                found.append(msg.Degrade(name, latch.condition, by_guard=True))
+        return found
+
+    def degrading(self, message: msg.Degrade) -> Guard | None:
+        """The guard that keeps the record of what somebody else has found out."""
+        guard = self.guards.get(message.source)
+        is_its = guard is not None and guard.reported and not guard.latch.tripped
+        return guard if is_its and not message.by_guard else None
+
+    def recovering(self, message: msg.Recover) -> tuple[Guard, object] | None:
+        """The guard whose latch this opens, and what it is told: a person's word is a reset."""
+        guard = self.guards.get(message.source)
+        if guard is None or message.by_guard or not guard.latch.tripped:
+            return None
+        if guard.reported and not message.who:
+            return guard, message
+        return guard, msg.ResetGuard(message.source, message.who, message.why)
 
     def named(self, name: str) -> Guard:
         """The guard of this name. Raises Refused."""

@@ -13,7 +13,7 @@ from attrs import define, field
 from fsm import events as ev
 from fsm.mode import ModeTrigger
 
-HALT = "halt"
+DEGRADE, IDLE, HALT, SWITCH_OFF = "degrade", "idle", "halt", "strategy_off"
 
 
 @define(slots=True)
@@ -30,8 +30,13 @@ class Latch:
     trips: int = 0
     recoveries: int = 0
     cleared_us: int | None = None
+    off: dict[str, str] = field(factory=dict)
+    """Strategies that it has switched off, and why."""
+    acknowledged: dict[str, str] = field(factory=dict)
+    """What the person who opened it last took note of."""
 
-    def _open(self, at_us: int) -> None:
+    def open(self, at_us: int) -> None:
+        """It may trip again."""
         if self.tripped:
             self.tripped, self.recoveries, self.cleared_us = False, self.recoveries + 1, at_us
 
@@ -46,28 +51,45 @@ class Latches(dict[str, Latch]):
     def evolve(self, event: ev.Event, at_us: int) -> None:
         """Copy what happened."""
         if isinstance(event, ev.GuardTripped):
-            latch = self.of(event.guard)
-            latch.tripped, latch.since_us, latch.trips = True, at_us, latch.trips + 1
-            latch.breaker, latch.condition = event.breaker, event.condition
-            latch.action, latch.manual = event.action, event.manual_reset
-            latch.context = dict(event.context)
+            self._tripped(event, at_us)
         elif isinstance(event, ev.GuardCleared):
-            self.of(event.guard)._open(at_us)
+            latch = self.of(event.guard)
+            latch.open(at_us)
+            latch.off = {}
+            latch.acknowledged = dict(event.acknowledged) or latch.acknowledged
         elif isinstance(event, ev.ModeMoved):
             self._moved(event, at_us)
         elif isinstance(event, ev.SessionStarted):
             for latch in self.values():
                 if not (event.recovery and latch.manual):
                     latch.tripped = False
+                if not event.recovery:
+                    latch.off = {}
+
+    def _tripped(self, event: ev.GuardTripped, at_us: int) -> None:
+        latch = self.of(event.guard)
+        latch.trips += 1
+        if event.action == SWITCH_OFF:
+            latch.off = {**latch.off, str(event.context["strategy"]): event.condition}
+            return
+        latch.tripped, latch.since_us = True, at_us
+        latch.breaker, latch.condition = event.breaker, event.condition
+        latch.action, latch.manual = event.action, event.manual_reset
+        latch.context = dict(event.context)
+
+    @property
+    def strategies_off(self) -> dict[str, str]:
+        """Every strategy that a guard has switched off, and why."""
+        return {name: why for latch in self.values() for name, why in latch.off.items()}
 
     def _moved(self, event: ev.ModeMoved, at_us: int) -> None:
         """A source that a person recovers opens its guard; `resume` opens those that halted."""
         if event.trigger == ModeTrigger.RECOVERED and event.source in self:
-            self[event.source]._open(at_us)
+            self[event.source].open(at_us)
         elif event.trigger == ModeTrigger.RESUME:
             for latch in self.values():
                 if latch.action == HALT:
-                    latch._open(at_us)
+                    latch.open(at_us)
 
     def restore(self, held: Mapping[str, Latch]) -> None:
         """Take over what a snapshot holds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fsm.instrument import Instrument
 from fsm.mode import ControlLevel, ModeState
@@ -127,8 +127,9 @@ ContextValue = str | int | tuple[str, ...]
 class GuardTripped:
     """A guard's condition held: why, and what it saw. Its latch is set until it is cleared.
 
-    `breaker` names guard and condition (`directional_drift_guard_A`); `action` is degrade, idle or
-    halt. `cooldown_us`: recovery is not looked at before. `manual_reset`: only a person clears it.
+    `breaker` names guard and condition (`directional_drift_guard_A`); `action` is degrade, idle,
+    halt or strategy_off (the context names it). `cooldown_us`: recovery is not looked at before.
+    `manual_reset`: only a person clears it.
     """
 
     guard: str
@@ -146,11 +147,15 @@ class GuardTripped:
 
 @frozen(slots=True, kw_only=True)
 class GuardCleared:
-    """A guard's latch is open again: `how` is its own recovery test, or a person (`operator`)."""
+    """A guard's latch is open again: `how` is its own recovery test, or a person (`operator`).
+
+    `acknowledged`: figures that the person took note of, and from which the guard goes on.
+    """
 
     guard: str
     how: str
     detail: str = ""
+    acknowledged: dict[str, str] = field(factory=dict)
 
     @property
     def stream(self) -> str:
@@ -257,13 +262,17 @@ class ActorRestored:
 
 @frozen(slots=True, kw_only=True)
 class FeedGapRecorded:
-    """Market data is missing between two event times, or was shed (`reason`, `lost`)."""
+    """Market data is missing between two event times, or was shed (`reason`, `lost`).
+
+    `grown`: the gap that was told before from this same time, and goes on up to here.
+    """
 
     instrument: str
     from_us: int
     to_us: int
     reason: str
     lost: int = 0
+    grown: bool = False
 
     @property
     def stream(self) -> str:
