@@ -188,7 +188,7 @@ def stood_for(order: Order, fact: facts.OrderFill) -> str | None:
         if mark.inferred:
             inferred = inferred or name
         elif fact.fetched and fact.trade_id is not None and mark.qty == fact.qty:
-            apart_us = abs(mark.venue_us - fact.venue_us)
+            apart_us = abs(mark.venue_us - fact.venue_us) if fact.venue_us else 0
             if mark.price in (None, fact.price) and apart_us <= _SAME_MOMENT_US:
                 found.append((apart_us, name))
     return min(found)[1] if found else inferred

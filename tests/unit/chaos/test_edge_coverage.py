@@ -37,7 +37,6 @@ UNREACHED: dict[tuple[str, str, str | None], tuple[tuple[str, ...], str]] = {
             "OBSERVING",
             "ACTIVE",
             "IDLE",
-            "DEGRADED",
             "HALTED",
         ),
         _LATER,
