@@ -318,8 +318,6 @@ class System:
                 turn.streams.append(stream)
                 apply(event, seq, at_us)
                 seq += 1
-                if type(event) in self.guards.hearers:
-                    self._queue.append(msg.ForGuards(event))
                 if self.quarantine and stream in self.quarantine:
                     self._isolation.touched(stream, turn)
         if decision.dedup_keys:
@@ -331,6 +329,10 @@ class System:
                 self._queue.append(msg.RetryUnresolved())
         turn.effects += decision.effects
         self._queue.extend(decision.tells)
+        # Behind what the event tells others: a fill has changed its position when guards look.
+        hearers = self.guards.hearers
+        if hearers and events:
+            self._queue.extend(msg.ForGuards(e) for e in events if type(e) in hearers)
 
     def _ask(self, message: msg.Ask, turn: Turn) -> None:
         """A command with an answer: accepted after its commit, or refused with one clear line."""

@@ -83,7 +83,7 @@ class GuardDesk:
     def recovering(self, message: msg.Recover) -> tuple[Guard, object] | None:
         """The guard whose latch this opens, and what it is told: a person's word is a reset."""
         guard = self.guards.get(message.source)
-        if guard is None or message.by_guard or not guard.latch.tripped:
+        if guard is None or message.by_guard or not (guard.latch.tripped or guard.latch.off):
             return None
         if guard.reported and not message.who:
             return guard, message
