@@ -52,7 +52,8 @@ def broken(core: Core, network: Network, step: Step, before: tuple[Any, ...] | N
     if order is None:
         return found
     found += _money(core, network, events, order)
-    states = [e.state for e in events if e.stream == f"order/{ORDER}" and hasattr(e, "state")]
+    own = [event for event in events if event.stream == f"order/{ORDER}"]
+    states = [event.state for event in own if hasattr(event, "state")]
     ended = [n for n, state in enumerate(states) if state in TERMINAL]
     if ended and any(state not in TERMINAL for state in states[ended[0] :]):
         found.append(f"a dead order came back to life: {[str(s) for s in states]}")
@@ -61,7 +62,7 @@ def broken(core: Core, network: Network, step: Step, before: tuple[Any, ...] | N
         found.append(f"L7: in memory {memory}, by the journal {order}")
     truth = network.truth
     arrives = network.submit_until_us is not None
-    never = any(getattr(e, "trigger", None) is OrderTrigger.NEVER_ARRIVED for e in events)
+    never = any(getattr(e, "trigger", None) is OrderTrigger.NEVER_ARRIVED for e in own)
     if never and (truth.state not in ("none", "rejected") or arrives):
         found.append(f"L3: never_arrived, but the venue says {truth.state}")
     if order.state in TERMINAL and (truth.state == "open" or arrives):
