@@ -1,4 +1,8 @@
-"""The types of configuration values: how text and TOML become them, strictly, and text again."""
+"""What values of the configuration look like: strict structuring, and their text (L12).
+
+Exactly the declared type: True is no number, 1.9 is no integer, 5 is no text. Decimals come as
+numbers or as text, lists from the environment separated by commas, tables as NAME=VALUE pairs.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,25 @@ from typing import Any, get_args, get_origin
 
 import attrs
 import cattrs
+from attrs import field
 
 from fsm.money import decimal_from, plain
 
 NONE = "none"
+_BOOLS = ("true", "false")
+
+
+def key(
+    default: Any,
+    about: str,
+    low: float | str | None = None,
+    high: float | str | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """One configuration key: its default, its meaning, and its inclusive range or its choices."""
+    bounds = [None if bound is None else Decimal(str(bound)) for bound in (low, high)]
+    meta = {"about": about, "low": bounds[0], "high": bounds[1], "choices": choices}
+    return field(default=default, metadata=meta)
 
 
 def from_text(kind: Any, text: str) -> Any:
@@ -24,14 +43,19 @@ def from_text(kind: Any, text: str) -> Any:
         return int(text)
     if kind is float:
         return Decimal(text)
-    if _is_table(kind):
-        return dict(part.split("=") for part in text.replace(" ", "").split(",") if part)
+    parts = [part.strip() for part in text.split(",") if part.strip()]
     if _is_list(kind):
-        return [part.strip() for part in text.split(",") if part.strip()]
+        return parts
+    if _is_table(kind):
+        return dict(_pair(part) for part in parts)
     return text
 
 
-_BOOLS = ("true", "false")
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(text)
+    return name.strip(), value.strip()
 
 
 def _strict(expected: type) -> Any:
@@ -75,11 +99,11 @@ def _names(value: Any, _: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _decimals(value: Any, _: Any) -> Mapping[str, Decimal]:
+def _amounts(value: Any, _: Any) -> dict[str, Decimal]:
     """Amounts by name, none below zero."""
     if not isinstance(value, Mapping) or not all(type(name) is str for name in value):
         raise ValueError(value)
-    found = {name: decimal_from(item) for name, item in value.items()}
+    found = {name: decimal_from(amount) for name, amount in value.items()}
     if any(amount < 0 for amount in found.values()):
         raise ValueError(value)
     return found
@@ -92,21 +116,27 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(float, _seconds)
     converter.register_structure_hook(Decimal, lambda value, _: decimal_from(value))
     converter.register_structure_hook_func(_is_list, _names)
-    converter.register_structure_hook_func(_is_table, _decimals)
+    converter.register_structure_hook_func(_is_table, _amounts)
     converter.register_structure_hook_func(_is_optional, _optional_decimal)
     return converter
 
 
-CONVERTER = _converter()
+_CONVERTER = _converter()
+
+
+def structured(value: Any, kind: Any, *, text: bool) -> Any:
+    """The value as its type; `text`: given as text. Raises ValueError, TypeError, KeyError or an
+    ArithmeticError for what is not of this type."""
+    return _CONVERTER.structure(from_text(kind, value) if text else value, kind)
 
 
 def type_name(kind: Any) -> str:
-    """A type in the words of whoever writes the file."""
+    """The type in words, for errors and the reference."""
     if _is_optional(kind):
         return f"{type_name(get_args(kind)[0])} or {NONE!r}"
-    plain_names = {str: "text", int: "an integer", bool: "true or false", Decimal: "a decimal"}
     if _is_table(kind):
         return "a table of decimals"
+    plain_names = {str: "text", int: "an integer", bool: "true or false", Decimal: "a decimal"}
     return plain_names.get(kind, "a list of text" if _is_list(kind) else "a number")
 
 
@@ -119,14 +149,14 @@ def text_of(value: Any) -> str:
     if isinstance(value, float | Decimal):
         return plain(Decimal(str(value)))
     if isinstance(value, Mapping):
-        value = [f"{name}={text_of(item)}" for name, item in value.items()]
+        return ", ".join(f"{name}={plain(amount)}" for name, amount in value.items()) or "(empty)"
     if isinstance(value, list | tuple):
         return ", ".join(str(item) for item in value) or "(empty)"
     return str(value) or "(empty)"
 
 
 def range_text(at: attrs.Attribute[Any]) -> str:
-    """The choices or the inclusive range of a key; empty where there is none."""
+    """The choices, or the inclusive range, of a key; empty without."""
     if choices := at.metadata["choices"]:
         return ", ".join(choices)
     low, high = at.metadata["low"], at.metadata["high"]

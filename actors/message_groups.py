@@ -22,6 +22,7 @@ ORDER_MESSAGES = (
     msg.NeverArrived,
     msg.AssumeFilled,
     msg.HoldOrder,
+    msg.ResolveHeld,
 )
 POSITION_MESSAGES = (
     msg.FillForPosition,
@@ -41,6 +42,7 @@ MODE_MESSAGES = (
     msg.Degrade,
     msg.Recover,
     msg.Halt,
+    msg.Regime,
     msg.Resume,
     msg.SetControl,
     msg.StopSession,
@@ -58,7 +60,16 @@ HEARD_IN_QUARANTINE = (
     msg.WithdrawLeft,
 )
 """Cancels, exits and the kill switch: an actor in quarantine may still reduce, never add (L8)."""
-ASKED_AGAIN = (msg.PriceCrossed, msg.FoundOpen, msg.Disappeared, msg.WithdrawLeft)
+ASKED_AGAIN = (
+    msg.PriceCrossed,
+    msg.FoundOpen,
+    msg.Disappeared,
+    msg.WithdrawLeft,
+    msg.GuardTick,
+    msg.ForGuards,
+    msg.HealthReport,
+    msg.PassEnded,
+)
 """Said again by the next quote or pass: not kept for an actor in quarantine, or each would be a
 row in the journal (L9)."""
 ORDER_FACTS = (
@@ -84,6 +95,9 @@ COMMANDS = (
     msg.Degrade,
     msg.Recover,
     msg.Halt,
+    msg.Regime,
+    msg.ResetGuard,
+    msg.ResolveHeld,
 )
 ANSWERS = (
     facts.OrderAnswer,

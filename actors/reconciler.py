@@ -22,8 +22,8 @@ from actors.reconciling import pages, sources, sweep
 from actors.reconciling.externals import adopt
 from actors.reconciling.link import Link
 from actors.reconciling.notes import AdoptExternal, PassEvidenceApplied, PassGoesOn
-from actors.reconciling.outcomes import messages, opening
-from actors.reconciling.passes import BOOKS, ORDERS, START, Pass, Work
+from actors.reconciling.outcomes import ENDED, messages, opening
+from actors.reconciling.passes import BOOKS, ORDERS, START, Pass, Work, looks
 from actors.reconciling.truth import Truth, compare_books, is_settled
 from actors.reconciling.verdicts import Seen, verdict
 from actors.runtime.actor import Decision
@@ -45,11 +45,6 @@ from fsm.timestamps import SECOND_US
 from fsm.vocabulary import OrderRole, PnlSource
 
 S = OrderState
-_ENDED: dict[str, Any] = {
-    "canceled": facts.OrderCanceled,
-    "expired": facts.OrderExpired,
-    "rejected": facts.OrderRejected,
-}
 DOUBTFUL = (S.SUBMITTED, S.UNKNOWN, S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE, S.HELD_FOR_REVIEW)
 _INFERRED_KEPT_US = 86_400 * SECOND_US
 
@@ -129,7 +124,7 @@ class Reconciler:
 
     def start_over(self) -> None:
         """Forget a pass that was broken off: the next one asks for everything again."""
-        self.current, self.again = None, None
+        self.current = self.again = None
 
     # ------------------------------------------------------------------------------- starting one
 
@@ -264,7 +259,7 @@ class Reconciler:
             case Unavailable():
                 self._decided(order, Seen.UNAVAILABLE, "", world, decision)
             case Absent(proof):
-                agreed = run.agrees_on(order.instrument)
+                agreed = run.agrees_on(order.instrument) and run.is_as_asked(order)
                 seen = Seen.ABSENT if agreed else Seen.UNCHECKED
                 self._decided(order, seen, proof, world, decision)
             case Found(reported):
@@ -293,7 +288,7 @@ class Reconciler:
             order = self._find(name, world)
             if order is None:
                 continue
-            ended = _ENDED.get(reported.state)
+            ended = ENDED.get(reported.state)
             if ended is facts.OrderRejected and order.state in (S.WORKING, S.PARTIALLY_FILLED):
                 ended = facts.OrderExpired  # it had accepted it: taken off by its own rule
             short = reported.filled_qty > order.proven_qty
@@ -376,6 +371,7 @@ class Reconciler:
                 instrument=order.instrument,
                 venue_order_id=order.venue_order_id,
             )
+            run.looked[name] = looks(order)
             self._ask(query, run, world, decision)
 
     def _applied(self, run: Pass, world: World, decision: Decision) -> None:
@@ -413,7 +409,8 @@ class Reconciler:
     def _finish(self, run: Pass, world: World, decision: Decision) -> None:
         self.current, self.last_at_us = None, world.now_us
         decision.effects += self.link.passed(run, world.now_us)
-        doubtful = [order for order in world.orders.values() if order.state in DOUBTFUL]
+        decision.tells.append(msg.PassEnded(not run.failures, ", ".join(run.failures[:3])))
+        doubtful = [o for o in world.orders.values() if o.state in DOUBTFUL]
         self._forget(run, world)
         decision.tells += sources.follow(run, world)
         rules = world.rules

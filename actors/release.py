@@ -96,7 +96,8 @@ class Release:
         self._notify(AlertRaised(severity=severity, token=token, text=text))
 
     def _notify(self, alert: AlertRaised) -> None:
-        self.alert_counts[alert.token] = self.alert_counts.get(alert.token, 0) + 1
+        token = alert.token.strip("[]")
+        self.alert_counts[token] = self.alert_counts.get(token, 0) + 1
         self.alerts.append(alert)
         del self.alerts[:-_ALERTS_KEPT]
         logger.log(_LEVELS.get(alert.severity, "WARNING"), "{} {}", alert.token, alert.text)

@@ -27,6 +27,7 @@ import storage
 from actors.entities.mode import Mode
 from actors.entities.order import Order
 from actors.entities.position import Position
+from actors.guards.latch import Latch
 from actors.registry import Books
 from actors.world import Session
 from fsm.events import MessageUnprocessed
@@ -54,6 +55,7 @@ class BooksState:
     open_of_strategy: list[tuple[str, str, int]]
     ledger: Ledger
     mode: Mode
+    latches: dict[str, Latch]
     entries_at: list[int]
     day: int
     day_start_pnl: Decimal
@@ -66,6 +68,7 @@ class BooksState:
     inferred: dict[str, int]
     unprocessed: dict[str, list[MessageUnprocessed]]
     last_session_clean: bool
+    last_truth: str | None
     venue_ids: dict[str, str]
     missed: list[str]
     gaps: dict[str, int] = field(factory=dict)
@@ -96,6 +99,7 @@ def captured(books: Books) -> bytes:
             open_of_strategy=[(s, i, n) for (s, i), n in world.open_of_strategy.items()],
             ledger=world.ledger,
             mode=books.mode,
+            latches=dict(books.latches),
             entries_at=list(door.entries_at),
             day=door.day,
             day_start_pnl=door.day_start_pnl,
@@ -108,6 +112,7 @@ def captured(books: Books) -> bytes:
             inferred=reconciler.inferred,
             unprocessed=books.unprocessed,
             last_session_clean=books.last_session_clean,
+            last_truth=books.last_truth,
             venue_ids=books.venue_ids,
             missed=list(books.missed),
             gaps={name: view.gaps for name, view in world.markets.items() if view.gaps},
@@ -136,6 +141,9 @@ def restored(data: bytes, books: Books, seq: int) -> None:
         world.by_instrument.setdefault(position.instrument, {})[position.position_id] = None
     world.open_of_strategy |= {(s, i): n for s, i, n in state.open_of_strategy}
     books.mode = state.mode
+    books.latches.restore(state.latches)
+    world.strategies_off = books.latches.strategies_off
+    world.episodes = books.mode.episodes
     world.mode, world.control = state.mode.state, state.mode.control
     world.sources = frozenset(state.mode.sources)
     door.entries_at, door.day = deque(state.entries_at), state.day
@@ -146,7 +154,7 @@ def restored(data: bytes, books: Books, seq: int) -> None:
     truth.accepted, reconciler.opened_us = state.truth_accepted, state.opened_us
     reconciler.inferred = state.inferred
     books.unprocessed, books.venue_ids = state.unprocessed, state.venue_ids
-    books.last_session_clean = state.last_session_clean
+    books.last_session_clean, books.last_truth = state.last_session_clean, state.last_truth
     books.missed |= dict.fromkeys(state.missed)
     for name, gaps in state.gaps.items():
         books.markets.view(name).gaps = gaps

@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from actors.guards.desk import latch_view
 from actors.reconciling.link import Link
 from actors.recording.looking_back import NOBODY
 from actors.registry import Books
@@ -41,6 +42,8 @@ class Live:
     duplicates: int = 0
     restarts: int = 0
     recorder: dict[str, Any] = field(factory=dict)
+    guards: dict[str, dict[str, Any]] = field(factory=dict)
+    """Each guard's own view: value, threshold, distance, observations."""
 
 
 def state_document(
@@ -60,7 +63,7 @@ def state_document(
         "orders": _orders(conn, session_id, everything),
         "positions": _positions(books, conn, session_id, everything),
         "account": _account(books),
-        "guards": {},
+        "guards": _guards(books, live),
         "assertions": {},
         "feeds": _feeds(books, live),
         "venue": _venue(books, live),
@@ -84,6 +87,16 @@ def _mode(books: Books) -> Document:
         "control": str(mode.control),
         "halt_reason": mode.halt_reason,
         "episodes": dict(mode.episodes),
+    }
+
+
+def _guards(books: Books, live: Live | None) -> Document:
+    """The guards that are on; without a running engine those that ever tripped."""
+    views: dict[str, dict[str, Any]] = live.guards if live else {name: {} for name in books.latches}
+    return {
+        name: latch_view(books.latches.of(name), cooling=view.get("cooling", False))
+        | {key: value for key, value in view.items() if key != "cooling"}
+        for name, view in views.items()
     }
 
 

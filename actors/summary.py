@@ -140,9 +140,7 @@ def _recorded(engine: Engine) -> dict[str, Any] | None:
 
 
 def _truth(engine: Engine) -> str:
-    """What the session's own last comparison found; a difference that was seen once and not
-    looked at again, or a journal that failed, leaves it unverified."""
-    truth = engine.books.reconciler.truth
-    if engine.writer.failed is not None or (truth.suspected and truth.suspected != truth.deltas):
+    """What the session's own last comparison found; a journal that failed leaves it unverified."""
+    if engine.writer.failed is not None:
         return "unverified"
-    return truth.status
+    return engine.books.reconciler.truth.at_end

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
@@ -15,6 +15,7 @@ from fsm.facts import OrderFill
 from fsm.instrument import Instrument
 from fsm.market import Tick
 from fsm.mode import ControlLevel, ModeState, Permission, permitted
+from fsm.money import ZERO
 from fsm.order import TERMINAL, OrderState
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import OrderRole, TradingMode
@@ -59,6 +60,12 @@ class Rules:
     stale_after_us: int = 5 * SECOND_US
     allowed_instruments: frozenset[str] = frozenset()
     allowed_strategies: frozenset[str] = frozenset()
+    episodes_max: int = 3
+    guard_interval_us: int = 4 * SECOND_US
+    wallet_truth_degrades: bool = True
+    """Whether a difference that the reconciler finds in a running session degrades."""
+    guards: Mapping[str, Any] = field(factory=dict)
+    """The settings of the guards that are on, by name (`actors.guards.settings`)."""
 
 
 @define(slots=True)
@@ -100,11 +107,24 @@ class World:
     mode: ModeState = ModeState.STARTING
     sources: frozenset[str] = frozenset()
     """Who keeps the system DEGRADED."""
+    episodes: Mapping[str, int] = field(factory=dict)
+    """How often each source that spends episodes has entered DEGRADED in this session."""
     control: ControlLevel = ControlLevel.OFF
     journal_ok: bool = True
     now_us: int = 0
     seq: int = 0
     disabled_strategies: set[str] = field(factory=set)
+    """Strategies that failed in this run."""
+    strategies_off: Mapping[str, str] = field(factory=dict)
+    """Strategies that a guard has switched off, and why; folded."""
+    strategy_pnl: dict[str, Decimal] = field(factory=dict)
+    """Realized PnL of this session net of fees, by strategy; quote units."""
+    quoted: dict[str, None] = field(factory=dict)
+    """Instruments on which a quote of ours was placed in this session."""
+    day_start_pnl: Callable[[], Decimal] = lambda: ZERO
+    """Realized PnL net of fees at the beginning of this UTC day."""
+    is_connected: Callable[[], bool] = lambda: True
+    """Whether the venue's stream is open."""
     log_counts: dict[str, int] = field(factory=dict)
     find_by_venue_id: Callable[[str], str | None] = lambda venue_order_id: None
     find_order: Callable[[str], Order | None] = lambda client_order_id: None
@@ -116,6 +136,10 @@ class World:
     """Whether a fill that a pass fetched again is in the books as it is; such are counted."""
     money_version: int = 0
     by_instrument: dict[str, dict[str, None]] = field(factory=dict)
+
+    def is_off(self, strategy: str) -> bool:
+        """A strategy that may not open anything: it failed, or a guard switched it off."""
+        return strategy in self.disabled_strategies or strategy in self.strategies_off
 
     def open_positions(self, instrument: str) -> list[Position]:
         """Positions of an instrument that are in memory, ended ones on their way out included."""

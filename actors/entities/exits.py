@@ -151,7 +151,7 @@ def reopened(position: Position, decision: Decision, world: World, holding: Hold
             )
         )
     )
-    strategy_on = position.strategy is None or position.strategy not in world.disabled_strategies
+    strategy_on = position.strategy is None or not world.is_off(position.strategy)
     wanted = WANTED_OUT.get(world.control)
     kept = world.mode is ModeState.ACTIVE and strategy_on and position.effective_stop is not None
     if (kept and wanted is None) or world.mode in (ModeState.STOPPING, ModeState.STOPPED):

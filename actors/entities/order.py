@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 
 from actors import messages as msg
 from actors.effects import CancelTimer, SendCancel, SetTimer
-from actors.entities import fills, replacing
+from actors.entities import cancels, fills, replacing, resolution
 from actors.entities.trades import TradeMark, mark_of, without
 from actors.runtime.actor import Decision, Refused
 from actors.world import World
@@ -161,7 +161,7 @@ class Order:
         """The state that follows by the table. Raises IllegalTrigger."""
         return TABLE.next(self.address, self.state, trigger, guard)
 
-    def _moved(
+    def moved(
         self, trigger: OrderTrigger, reason: str, guard: str | None = None, who: str | None = None
     ) -> Decision:
         """One step by the table, with its follow-up at the position when that ends the order."""
@@ -214,10 +214,10 @@ class Order:
     def _on_never_sent(self, message: msg.NeverSent, world: World) -> Decision:
         if self.request_left or not self.is_live:
             return Decision.ignore("never_sent: its request had left, or it is over")
-        return self._moved(T.NEVER_SENT, message.reason, machine.REQUEST_NOT_LEFT)
+        return self.moved(T.NEVER_SENT, message.reason, machine.REQUEST_NOT_LEFT)
 
     def _doubt(self, reason: str) -> Decision:
-        decision = self._moved(T.OUTCOME_UNKNOWN, reason)
+        decision = self.moved(T.OUTCOME_UNKNOWN, reason)
         decision.tells.append(msg.LookUp(self.client_order_id, reason))
         return decision
 
@@ -233,17 +233,17 @@ class Order:
 
     def _on_disappeared(self, message: msg.Disappeared, world: World) -> Decision:
         if self.state in (S.WORKING, S.PARTIALLY_FILLED):
-            return self._moved(T.OUTCOME_UNKNOWN, message.reason)
+            return self.moved(T.OUTCOME_UNKNOWN, message.reason)
         return Decision.ignore("disappeared: not shown as working")
 
     def _on_never_arrived(self, message: msg.NeverArrived, world: World) -> Decision:
         guard = machine.SOMETHING_FILLED if self.filled_qty else machine.NOTHING_FILLED
-        return self._moved(T.NEVER_ARRIVED, message.proof, guard)
+        return self.moved(T.NEVER_ARRIVED, message.proof, guard)
 
     def _on_hold(self, message: msg.HoldOrder, world: World) -> Decision:
         if not TABLE.allows(self.state, T.HELD):
             return Decision.ignore("held: something definite is known")
-        decision = self._moved(T.HELD, message.reason)
+        decision = self.moved(T.HELD, message.reason)
         decision.events.append(
             ev.AnomalyRecorded(
                 kind="held_pending_review",
@@ -254,60 +254,6 @@ class Order:
             )
         )
         decision.tells.append(msg.Degrade("reconciler_held_pending_review", self.client_order_id))
-        return decision
-
-    # ----------------------------------------------------------------------------------- cancels
-
-    def _on_cancel(self, message: msg.CancelOrder, world: World) -> Decision:
-        trigger = T.ENGINE_CANCEL if message.by_engine else T.CANCEL_REQUESTED
-        already = (
-            (S.CANCELLED_BY_ENGINE,)
-            if message.by_engine
-            else (S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE)
-        )
-        if self.state in already:
-            return Decision.ignore("cancel: asked for already")
-        decision = self._moved(trigger, message.reason)
-        decision.effects += self._cancel_effects(world)
-        return decision
-
-    def _cancel_effects(self, world: World) -> tuple[SendCancel, SetTimer]:
-        request = Cancel(
-            client_order_id=self.client_order_id,
-            instrument=self.instrument,
-            venue_order_id=self.venue_order_id,
-        )
-        timer = SetTimer(
-            f"cancel/{self.client_order_id}",
-            world.rules.cancel_timeout_us,
-            msg.CancelTimedOut(self.client_order_id),
-        )
-        return SendCancel(request), timer
-
-    def _on_cancel_timeout(self, message: msg.CancelTimedOut, world: World) -> Decision:
-        return self._ask_about_cancel("no answer to the cancel in time", world)
-
-    def _on_cancel_unanswered(self, message: facts.CancelUnanswered, world: World) -> Decision:
-        return self._ask_about_cancel(message.reason, world)
-
-    def _ask_about_cancel(self, reason: str, world: World) -> Decision:
-        """A cancel's answer is always read; where there is none, evidence is asked for (N26)."""
-        if self.state not in (S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE):
-            return Decision.ignore("cancel_timeout: answered meanwhile")
-        again = SetTimer(
-            f"cancel/{self.client_order_id}",
-            world.rules.cancel_timeout_us,
-            msg.CancelTimedOut(self.client_order_id),
-        )
-        return Decision(tells=[msg.LookUp(self.client_order_id, reason)], effects=[again])
-
-    def _on_cancel_refused(self, message: facts.CancelRefused, world: World) -> Decision:
-        decision = self._moved(T.CANCEL_REFUSED, message.reason)
-        if decision.ignored is None and not self.cancel_refused:
-            # Asked about at once the first time; a venue that goes on refusing waits for the pass.
-            decision.tells.append(
-                msg.LookUp(self.client_order_id, f"cancel_race: {message.reason}", race=True)
-            )
         return decision
 
     # -------------------------------------------------------------------------------- venue facts
@@ -348,7 +294,7 @@ class Order:
             self._dead_but_live(decision, venue_order_id, world)
         elif trigger is T.FOUND_OPEN and self.state in (S.CANCELLED_BY_ENGINE, S.CANCEL_PENDING):
             if state in (S.CANCELLED_BY_ENGINE, S.CANCEL_PENDING):
-                decision.effects += self._cancel_effects(world)
+                decision.effects += cancels.cancel_effects(self, world)
         elif not news:
             decision.ignored = f"{trigger}: as the books say"
         return decision
@@ -376,7 +322,7 @@ class Order:
                 events=[self.anomaly("duplicate_submit_refused", message.reason, "looked up")],
                 tells=[msg.LookUp(self.client_order_id, message.reason)],
             )
-        decision = self._moved(T.REJECTED, message.reason)
+        decision = self.moved(T.REJECTED, message.reason)
         if decision.ignored is not None and self.is_live:
             decision.tells.append(
                 msg.LookUp(self.client_order_id, "rejected after it was accepted")
@@ -384,12 +330,12 @@ class Order:
         return decision
 
     def _on_canceled(self, message: facts.OrderCanceled, world: World) -> Decision:
-        decision = self._moved(T.CANCELED, message.reason or "confirmed by the venue")
+        decision = self.moved(T.CANCELED, message.reason or "confirmed by the venue")
         self.identify(decision, message.venue_order_id)
         return decision
 
     def _on_expired(self, message: facts.OrderExpired, world: World) -> Decision:
-        decision = self._moved(T.EXPIRED, message.reason or "expired at the venue")
+        decision = self.moved(T.EXPIRED, message.reason or "expired at the venue")
         self.identify(decision, message.venue_order_id)
         return decision
 
@@ -428,21 +374,22 @@ _HANDLERS: dict[type, Any] = {
     msg.SentOut: Order._on_sent,
     msg.NeverSent: Order._on_never_sent,
     msg.SubmitTimedOut: Order._on_submit_timeout,
-    msg.CancelTimedOut: Order._on_cancel_timeout,
-    msg.CancelOrder: Order._on_cancel,
+    msg.CancelTimedOut: cancels.on_timeout,
+    msg.CancelOrder: cancels.on_cancel,
     msg.FoundOpen: replacing.disproving(Order._on_found_open),
     msg.Disappeared: Order._on_disappeared,
     msg.NeverArrived: Order._on_never_arrived,
     msg.AssumeFilled: replacing.on_assumed,
     msg.HoldOrder: Order._on_hold,
+    msg.ResolveHeld: resolution.on_resolve,
     facts.OrderAccepted: Order._on_accepted,
     facts.OrderRejected: replacing.disproving(Order._on_rejected),
     facts.OrderFill: fills.on_fill,
     facts.OrderCanceled: replacing.disproving(Order._on_canceled),
     facts.OrderExpired: replacing.disproving(Order._on_expired),
-    facts.CancelRefused: Order._on_cancel_refused,
+    facts.CancelRefused: cancels.on_refused,
     facts.FillSettled: fills.on_settled,
     facts.FillVoided: fills.on_voided,
     facts.OutcomeUnknown: Order._on_outcome_unknown,
-    facts.CancelUnanswered: Order._on_cancel_unanswered,
+    facts.CancelUnanswered: cancels.on_unanswered,
 }

@@ -14,15 +14,26 @@ from actors.effects import Notify
 from actors.runtime.actor import Decision
 from actors.world import World
 from fsm import events as ev
-from fsm.facts import VenueOrder
+from fsm.facts import OrderFill, VenueOrder
 from fsm.money import plain
 from fsm.order import OrderState
 from fsm.vocabulary import OrderRole
 
+_PREFIX = "ext-"
+
 
 def external_name(venue: str, venue_order_id: str) -> str:
     """Our name of an order that is not ours."""
-    return "ext-" + hashlib.sha256(f"{venue}|{venue_order_id}".encode()).hexdigest()[:16]
+    return _PREFIX + hashlib.sha256(f"{venue}|{venue_order_id}".encode()).hexdigest()[:16]
+
+
+def is_of_our_order(fill: OrderFill, world: World) -> bool:
+    """Whether an order that we placed was filled by it, and not an external one."""
+    if fill.client_order_id is not None and world.is_ours(fill.client_order_id):
+        return True
+    venue_id = fill.venue_order_id
+    known = world.client_order_id(venue_id) if venue_id is not None else None
+    return known is not None and not known.startswith(_PREFIX)
 
 
 def name_of(reported: VenueOrder, world: World) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import assert_never
+from typing import Any, assert_never
 
 from actors import messages as msg
 from actors.entities.order import Order
@@ -12,6 +12,12 @@ from fsm import events as ev
 from fsm import facts
 from fsm.timestamps import SECOND_US
 
+#: How a venue says that an order is over, and the fact that it makes.
+ENDED: dict[str, Any] = {
+    "canceled": facts.OrderCanceled,
+    "expired": facts.OrderExpired,
+    "rejected": facts.OrderRejected,
+}
 _GONE = "the venue no longer lists it"
 
 

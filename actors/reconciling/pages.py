@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from attrs import evolve
 
+from actors.reconciling.externals import is_of_our_order
 from actors.reconciling.passes import Pass
 from actors.world import World
 from fsm import facts
@@ -18,9 +19,11 @@ def steps(
     page: facts.FillsPage, run: Pass, opened_us: int, world: World
 ) -> Iterator[facts.OrderFill | None]:
     """Every fill of the page that is not in the books. What the account did before its opening
-    balances were taken is in them (X12)."""
+    balances were taken is in them (X12); an order of ours cannot have filled before, whatever
+    the venue's clock says."""
     for fill in page.fills:
-        before = run.opening or 0 < fill.venue_us < opened_us
+        early = 0 < fill.venue_us < opened_us and not is_of_our_order(fill, world)
+        before = run.opening or early
         yield None if before or world.is_booked(fill) else evolve(fill, fetched=True)
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from attrs import define, field
 
 from actors.effects import TellLater
+from actors.entities.order import Order
 from actors.reconciling.notes import PassGoesOn
 from actors.runtime.actor import Decision
 from fsm import facts
@@ -30,6 +31,12 @@ class Work:
 
     steps: Iterator[object | None]
     done: Callable[[Decision], None] = lambda decision: None
+
+
+def looks(order: Order) -> tuple[object, ...]:
+    """What a fact may have changed since a question left. Where it did, an absence is older than
+    what is known, and counts for nothing: a snapshot races the stream (L3)."""
+    return order.state, order.venue_order_id, order.filled_qty
 
 
 @define(slots=True)
@@ -53,6 +60,8 @@ class Pass:
     failures: list[str] = field(factory=list)
     answered: int = 0
     missing: list[str] = field(factory=list)
+    looked: dict[str, tuple[object, ...]] = field(factory=dict)
+    """What each order looked like when the question about it left: see `looks`."""
     left_out: int = 0
     """Missing orders that are not asked for in this pass: their turn comes in the next."""
     ended: list[tuple[str, facts.VenueOrder]] = field(factory=list)
@@ -76,6 +85,10 @@ class Pass:
     def agrees_on(self, instrument: str) -> bool:
         """Open orders and fills have answered: an absence by id has its witnesses."""
         return self.open_orders is not None and instrument in self.fills_answered
+
+    def is_as_asked(self, order: Order) -> bool:
+        """Whether no fact came about the order since the question left."""
+        return self.looked.get(order.client_order_id) == looks(order)
 
     def go_on(self, decision: Decision) -> bool:
         """Do what one turn may do; True when nothing is left. The rest comes behind everything

@@ -130,6 +130,13 @@ class Truth:
             if event.accepted:
                 self.accepted = event.deltas
 
+    @property
+    def at_end(self) -> str:
+        """What a session that ends now may say: a difference that was seen once and not looked at
+        again leaves it unverified."""
+        again = self.suspected and self.suspected != self.deltas
+        return "unverified" if again else self.status
+
     def judge(self, outcome: Outcome, run: Pass, world: World, decision: Decision) -> bool:
         """What a comparison leads to. False while its repetition is awaited: the next pass is set
         then."""

@@ -11,9 +11,11 @@ import pytest
 from actors import messages as msg
 from fsm import events as ev
 from fsm import facts
+from fsm.facts import Absent
 from fsm.mode import ControlLevel
 from fsm.order import OrderState
 from fsm.position import PositionState
+from fsm.requests import Cancel, QueryOrder, Submit
 from fsm.vocabulary import ExitReason, FillStatus
 from storage.writer import JournalWriter, TurnBatch
 from tests.unit.engine.handmade import Bench, fill
@@ -431,3 +433,26 @@ def test_alerts_are_raised_also_by_turns_that_are_discarded(bench: Bench) -> Non
     bench.tell(msg.Halt("test"))
 
     assert "HALTED" in [alert.token for alert in bench.engine.release.alerts]
+
+
+def test_an_absence_that_is_older_than_the_acknowledgement_cancels_nothing(bench: Bench) -> None:
+    """The cancel overtook the submit; the venue looked the order up before the submit came, and
+    its answer arrives behind the acknowledgement."""
+    bench.venue.silent = True
+    bench.place()
+    bench.tell(msg.Degrade("test"))
+    bench.say(facts.CancelRefused(client_order_id="a", reason="no such order"))
+    asked = [q for q in bench.venue.sent if not isinstance(q, (Submit, Cancel))]
+    for query in asked[-2:]:
+        bench.say(bench.venue._answer(query))
+    lookup = bench.venue.sent[-1]
+    assert isinstance(lookup, QueryOrder)
+    bench.accept()
+    bench.say(
+        facts.OrderAnswer(
+            request_id=lookup.request_id, client_order_id="a", result=Absent("no such order")
+        )
+    )
+    assert "CANCELLED_BY_ENGINE" == bench.order().state
+    assert D(10) == bench.engine.world.ledger.reserved["USD"]
+    bench.proven()

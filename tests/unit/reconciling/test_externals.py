@@ -181,3 +181,22 @@ def test_what_the_account_did_before_the_first_start_is_in_its_opening_balances(
     assert S.WORKING is bench.order(NAME).state
     assert "ok" == bench.engine.books.reconciler.truth.status
     bench.proven()
+
+
+def test_a_fill_of_our_order_is_fetched_although_the_venue_s_clock_is_behind(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path, opening=None)
+    bench.kill()
+    bench.database.unlink()
+    bench.venue.balances = lambda: {"USD": D(1000)}
+    bench.start()
+    bench.place()
+    bench.accept()
+    behind = fill("t1", "4", venue_us=bench.clock.now_us() - 5 * SECOND_US)
+    bench.venue.fills = [
+        evolve(behind, client_order_id=None, venue_order_id="V-a", instrument=PAIR)
+    ]
+    bench.venue.open = {"a": reported("a", filled="4")}
+    bench.wait(10)
+    assert D(4) == bench.order("a").filled_qty

@@ -1,0 +1,1 @@
+"""Half an hour of trading through outages of every shape, in simulated time."""
