@@ -239,9 +239,14 @@ class Reconciler:
             following = pages.next_query(world, query, page)
             if following is None:
                 run.failures.append(f"fills of {query.instrument}: {query.limit} at one moment")
+                run.stuck[query.instrument] = None
+                behind_us = pages.last_of(page, query) + 1
+                self._ask(pages.query(world, query.instrument, behind_us), run, world, decision)
             else:
                 self._ask(following, run, world, decision)
             return
+        if query.instrument in run.stuck:
+            return  # what follows a moment is booked, the watermark stays before it
         run.fills_answered[query.instrument] = None
         last_us = pages.last_of(page, query)
         if last_us > self.watermarks.get(query.instrument, 0):
