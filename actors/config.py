@@ -11,19 +11,16 @@ a scenario.
 from __future__ import annotations
 
 import difflib
-import math
 import os
 import re
 import tomllib
-import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import attrs
-import cattrs
 from attrs import frozen
 
 from actors.config_keys import (
@@ -44,9 +41,10 @@ from actors.config_keys import (
     SupervisionConfig,
     VenueConfig,
 )
+from actors.config_types import range_text, structured, text_of, type_name
+from actors.guards.checks import Problem, conflicts, unknown_instruments
 from actors.toml_lines import line_numbers, line_of
 from fsm.instrument import symbol_key
-from fsm.money import decimal_from, plain
 
 __all__ = [
     "Config",
@@ -69,13 +67,13 @@ __all__ = [
     "effective",
     "explain_key",
     "load_config",
+    "refuse",
     "with_overrides",
 ]
 
 FILE_NAME = "holdfast.toml"
 ENV_PREFIX = "HOLDFAST_"
 DEFAULT = "default"
-NONE = "none"
 _SECRET = re.compile(r"secret|token|passw|passphrase|api_?key|private_?key|mnemonic", re.IGNORECASE)
 
 
@@ -126,15 +124,18 @@ def load_config(
     return _build(settings)
 
 
-def with_overrides(config: Config, overrides: Mapping[str, Any], source: str) -> Config:
+def with_overrides(
+    config: Config, overrides: Mapping[str, Any], source: str, *, together: bool = True
+) -> Config:
     """A new configuration with dotted keys replaced; text is read as the key's type.
 
-    `source` is what `effective` and errors will say: a flag, or a scenario file's name.
+    `source` is what `effective` and errors will say: a flag, or a scenario file's name. Without
+    `together` more keys follow: whether they contradict one another is not looked at yet.
     """
     settings = dict(config.settings)
     for dotted, value in overrides.items():
         settings[_split(dotted)] = Setting(value, source, text=isinstance(value, str))
-    return _build(settings)
+    return _build(settings, together=together)
 
 
 def _read_file(path: Path) -> dict[KeyPath, Setting]:
@@ -158,17 +159,20 @@ def _flatten(table: Mapping[str, Any], prefix: KeyPath = ()) -> Iterator[tuple[K
     for name, value in table.items():
         at = (*prefix, name)
         yield at, value
-        if isinstance(value, dict) and len(at) < _depth(at[0]):
+        if isinstance(value, dict) and len(at) < 3 and at not in _plain_keys():
             yield from _flatten(value, at)
 
 
 def _split(dotted: str) -> KeyPath:
     """`risk.stop_pct`, or `instruments.XRP/RLUSD.min_qty`: a name may hold dots, quoted or not."""
     section, _, rest = dotted.partition(".")
-    if _depth(section) == 2:
-        return (section, rest) if rest else (section,)
-    name, _, last = rest.rpartition(".")
-    return section, name.strip("\"'"), last
+    if section in _TABLES:
+        name, _, last = rest.rpartition(".")
+        return section, name.strip("\"'"), last
+    name, _, last = rest.partition(".")
+    if last and (section, name) in _sections():
+        return section, name, last
+    return (section, rest) if rest else (section,)
 
 
 def _read_environ(environ: Mapping[str, str], settings: Settings) -> dict[KeyPath, Setting]:
@@ -178,7 +182,7 @@ def _read_environ(environ: Mapping[str, str], settings: Settings) -> dict[KeyPat
             continue
         parts = variable.removeprefix(ENV_PREFIX).lower().split("__")
         at: KeyPath = tuple(parts)
-        if _depth(parts[0]) == 3 and len(parts) == 3:
+        if parts[0] in _TABLES and len(parts) == 3:
             known = [path[1] for path in settings if len(path) == 2 and path[0] == parts[0]]
             same = [name for name in known if symbol_key(name) == symbol_key(parts[1])]
             at = (parts[0], same[0] if same else parts[1], parts[2])
@@ -192,10 +196,21 @@ _TABLES: Mapping[str, type] = {"strategies": StrategyConfig, "instruments": Inst
 
 
 @cache
-def _sections() -> dict[str, type]:
+def _sections() -> dict[KeyPath, type]:
+    """Each section with its path: a section may hold sections of its own, as `guards` does."""
     hints = get_type_hints(Config)
-    skipped = {*_TABLES, "settings"}
-    return {name: hints[name] for name in attrs.fields_dict(Config) if name not in skipped}
+    found: dict[KeyPath, type] = {}
+    for name in attrs.fields_dict(Config):
+        if name in _TABLES or name == "settings":
+            continue
+        found[name,] = hints[name]
+        inner = get_type_hints(hints[name])
+        found |= {
+            (name, part): inner[part]
+            for part, at in attrs.fields_dict(hints[name]).items()
+            if "about" not in at.metadata
+        }
+    return found
 
 
 @cache
@@ -206,30 +221,55 @@ def _keys(section: type) -> dict[str, tuple[Any, attrs.Attribute[Any]]]:
     return {name: (hints[name], at) for name, at in found.items() if "about" in at.metadata}
 
 
-def _depth(section: str) -> int:
-    """How long the path of a key is in this section."""
-    return 3 if section in _TABLES else 2
+def _section_of(at: KeyPath) -> KeyPath:
+    """The section that a key belongs to."""
+    return at[:2] if at[0] in _TABLES or at[:2] in _sections() else at[:1]
 
 
-def _build(settings: Settings) -> Config:
+def _value_in(config: Config, section: KeyPath) -> Any:
+    value: Any = config
+    for name in section:
+        value = getattr(value, name)
+    return value
+
+
+def _build(settings: Settings, *, together: bool = True) -> Config:
     for at, setting in settings.items():
         _check_known(at, setting)
-    values: dict[str, Any] = {
-        name: _build_section(cls, (name,), settings) for name, cls in _sections().items()
-    }
+    values: dict[str, Any] = {}
+    for path, cls in reversed(_sections().items()):
+        if len(path) == 2:
+            values.setdefault(path[0], {})[path[1]] = _build_section(cls, path, settings)
+        else:
+            values[path[0]] = _build_section(cls, path, settings, values.get(path[0]))
     for section, cls in _TABLES.items():
         names = dict.fromkeys(at[1] for at in settings if at[0] == section and len(at) > 1)
         values[section] = {n: _build_section(cls, (section, n), settings) for n in names}
-    return Config(settings=dict(settings), **values)
+    config = Config(settings=dict(settings), **values)
+    if together:
+        found = [*conflicts(config.guards)]
+        if config.instruments:
+            found += unknown_instruments(config.guards, config.instruments)
+        refuse(config, found)
+    return config
+
+
+def refuse(config: Config, found: Iterable[Problem]) -> None:
+    """Raise ConfigError for the first value that contradicts another one, and say where it is
+    from: its own place, or that of a key of its section."""
+    for key, problem in found:
+        at = _split(key)
+        near = [path for path in config.settings if path[:-1] == at[:-1]]
+        given = [config.settings[path].source for path in (at, *near) if path in config.settings]
+        raise ConfigError(f"{given[0] if given else DEFAULT}: {key}: {problem}")
 
 
 def _check_known(at: KeyPath, setting: Setting) -> None:
-    dotted = ".".join(at)
-    tables = {**_sections(), **_TABLES}
-    if at[0] not in tables:
-        nearest = _nearest(at[0], list(tables))
+    dotted, section = ".".join(at), _section_of(at)
+    if at[0] not in _TABLES and at[:1] not in _sections():
+        nearest = _nearest(at[0], [path[0] for path in _sections()] + list(_TABLES))
         raise ConfigError(f"{setting.source}: {at[0]}: unknown section; did you mean {nearest}?")
-    if len(at) < _depth(at[0]):
+    if at == section or len(at) < 2:
         if not isinstance(setting.value, dict):
             raise ConfigError(f"{setting.source}: {dotted}: must be a table")
         return
@@ -238,16 +278,20 @@ def _check_known(at: KeyPath, setting: Setting) -> None:
             f"{setting.source}: {dotted}: secrets do not belong in the configuration; "
             "give them by the environment or in a file with mode 0600"
         )
-    known = _keys(tables[at[0]])
-    if len(at) != _depth(at[0]) or (at[-1] not in known and at[0] != "strategies"):
-        prefix = ".".join(at[: _depth(at[0]) - 1])
-        here = [f"{prefix}.{name}" for name in known]
+    known = _keys(_TABLES[at[0]] if at[0] in _TABLES else _sections()[section])
+    if len(at) != len(section) + 1 or (at[-1] not in known and at[0] != "strategies"):
+        here = [f"{'.'.join(section)}.{name}" for name in known]
         nearest = _nearest(dotted, here if at[0] in _TABLES else _all_keys())
         raise ConfigError(f"{setting.source}: {dotted}: unknown key; did you mean {nearest}?")
 
 
+@cache
+def _plain_keys() -> frozenset[KeyPath]:
+    return frozenset((*path, name) for path, cls in _sections().items() for name in _keys(cls))
+
+
 def _all_keys() -> list[str]:
-    return [f"{section}.{name}" for section, cls in _sections().items() for name in _keys(cls)]
+    return [".".join((*path, name)) for path, cls in _sections().items() for name in _keys(cls)]
 
 
 def _nearest(wrong: str, valid: list[str]) -> str:
@@ -257,8 +301,10 @@ def _nearest(wrong: str, valid: list[str]) -> str:
     return (moved or difflib.get_close_matches(wrong, valid, n=1, cutoff=0.0))[0]
 
 
-def _build_section(cls: type, prefix: KeyPath, settings: Settings) -> Any:
-    values: dict[str, Any] = {}
+def _build_section(
+    cls: type, prefix: KeyPath, settings: Settings, inner: Mapping[str, Any] | None = None
+) -> Any:
+    values: dict[str, Any] = dict(inner or {})
     for name, (kind, attribute) in _keys(cls).items():
         setting = settings.get((*prefix, name))
         if setting is not None:
@@ -274,18 +320,18 @@ def _build_section(cls: type, prefix: KeyPath, settings: Settings) -> Any:
 
 def _read_value(dotted: str, kind: Any, at: attrs.Attribute[Any], setting: Setting) -> Any:
     try:
-        raw = _from_text(kind, setting.value) if setting.text else setting.value
-        value = _CONVERTER.structure(raw, kind)
+        value = structured(setting.value, kind, text=setting.text)
     except (ValueError, TypeError, ArithmeticError):
-        problem = f"must be {_type_name(kind)}, not {_shown(setting)}"
+        problem = f"must be {type_name(kind)}, not {_shown(setting)}"
         raise ConfigError(f"{setting.source}: {dotted}: {problem}") from None
     low, high, choices = (at.metadata[name] for name in ("low", "high", "choices"))
     if choices and value not in choices:
         nearest = _nearest(str(value), list(choices))
         problem = f"must be one of {', '.join(choices)}, not {value!r}; did you mean {nearest}?"
         raise ConfigError(f"{setting.source}: {dotted}: {problem}")
-    if low is not None and value is not None and not low <= value <= high:
-        problem = f"must be in {_range_text(at)}, not {_text(value)}"
+    amounts = value.values() if isinstance(value, Mapping) else (value,)
+    if low is not None and value is not None and not all(low <= one <= high for one in amounts):
+        problem = f"must be in {range_text(at)}, not {text_of(value)}"
         raise ConfigError(f"{setting.source}: {dotted}: {problem}")
     return value
 
@@ -299,122 +345,26 @@ def _shown(setting: Setting) -> str:
     return f"the text {value!r}" if isinstance(value, str) else f"a {type(value).__name__}"
 
 
-# -- types -------------------------------------------------------------------------------------
-
-
-def _from_text(kind: Any, text: str) -> Any:
-    """What TOML would have given for this text; the strict hooks judge it afterwards."""
-    if kind is bool:
-        return {"true": True, "false": False}[text.lower()] if text.lower() in _BOOLS else text
-    if kind is int:
-        return int(text)
-    if kind is float:
-        return Decimal(text)
-    if _is_list(kind):
-        return [part.strip() for part in text.split(",") if part.strip()]
-    return text
-
-
-_BOOLS = ("true", "false")
-
-
-def _strict(expected: type) -> Any:
-    """Exactly this type: True is no number, 1.9 is no integer, 5 is no text."""
-
-    def structure(value: Any, _: Any) -> Any:
-        if type(value) is not expected:
-            raise ValueError(value)
-        return value
-
-    return structure
-
-
-def _seconds(value: Any, _: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise ValueError(value)
-    if not math.isfinite(value):
-        raise ValueError(value)
-    return float(value)
-
-
-def _is_list(kind: Any) -> bool:
-    return bool(get_origin(kind) is tuple)
-
-
-def _is_optional(kind: Any) -> bool:
-    return isinstance(kind, types.UnionType)
-
-
-def _optional_decimal(value: Any, _: Any) -> Decimal | None:
-    return None if value == NONE else decimal_from(value)
-
-
-def _names(value: Any, _: Any) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or not all(type(item) is str for item in value):
-        raise ValueError(value)
-    return tuple(value)
-
-
-def _converter() -> cattrs.Converter:
-    converter = cattrs.Converter(forbid_extra_keys=True)
-    for kind in (str, int, bool):
-        converter.register_structure_hook(kind, _strict(kind))
-    converter.register_structure_hook(float, _seconds)
-    converter.register_structure_hook(Decimal, lambda value, _: decimal_from(value))
-    converter.register_structure_hook_func(_is_list, _names)
-    converter.register_structure_hook_func(_is_optional, _optional_decimal)
-    return converter
-
-
-_CONVERTER = _converter()
-
-
-def _type_name(kind: Any) -> str:
-    if _is_optional(kind):
-        return f"{_type_name(get_args(kind)[0])} or {NONE!r}"
-    plain_names = {str: "text", int: "an integer", bool: "true or false", Decimal: "a decimal"}
-    return plain_names.get(kind, "a list of text" if _is_list(kind) else "a number")
-
-
-def _text(value: Any) -> str:
-    """A value as a person would write it in the file, without quotes."""
-    if value is None:
-        return NONE
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float | Decimal):
-        return plain(Decimal(str(value)))
-    if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value) or "(empty)"
-    return str(value) or "(empty)"
-
-
-def _range_text(at: attrs.Attribute[Any]) -> str:
-    if choices := at.metadata["choices"]:
-        return ", ".join(choices)
-    low, high = at.metadata["low"], at.metadata["high"]
-    return "" if low is None else f"{plain(low)}..{plain(high)}"
-
-
 # -- showing -----------------------------------------------------------------------------------
 
 
 def config_reference() -> list[Reference]:
     """Every key with type, default, meaning and range, in the order of declaration."""
     rows: list[Reference] = []
-    for prefix, cls in [*_sections().items(), *((f"{n}.NAME", c) for n, c in _TABLES.items())]:
+    sections = [(".".join(path), cls) for path, cls in _sections().items()]
+    for prefix, cls in [*sections, *((f"{n}.NAME", c) for n, c in _TABLES.items())]:
         for name, (kind, at) in _keys(cls).items():
-            default = "(required)" if at.default is attrs.NOTHING else _text(at.default)
-            about, bounds = at.metadata["about"], _range_text(at)
-            rows.append(Reference(f"{prefix}.{name}", _type_name(kind), default, about, bounds))
+            default = "(required)" if at.default is attrs.NOTHING else text_of(at.default)
+            about, bounds = at.metadata["about"], range_text(at)
+            rows.append(Reference(f"{prefix}.{name}", type_name(kind), default, about, bounds))
     return rows
 
 
 def effective(config: Config) -> list[Effective]:
     """Each key's value in force, and its source: default, file:line, env NAME, or a flag."""
     rows: list[Effective] = []
-    for section, cls in _sections().items():
-        rows += _effective(config, cls, (section,), getattr(config, section))
+    for path, cls in _sections().items():
+        rows += _effective(config, cls, path, _value_in(config, path))
     for section, cls in _TABLES.items():
         for name, value in getattr(config, section).items():
             rows += _effective(config, cls, (section, name), value)
@@ -427,7 +377,7 @@ def _effective(config: Config, cls: type, prefix: KeyPath, section: Any) -> Iter
     for name, value in values.items():
         setting = config.settings.get((*prefix, name))
         source = DEFAULT if setting is None else setting.source
-        yield Effective(".".join((*prefix, name)), _text(value), source)
+        yield Effective(".".join((*prefix, name)), text_of(value), source)
 
 
 def explain_key(config: Config, dotted: str) -> tuple[Reference | None, Effective]:
@@ -437,5 +387,5 @@ def explain_key(config: Config, dotted: str) -> tuple[Reference | None, Effectiv
         nearest = _nearest(dotted, list(rows))
         raise ConfigError(f"{dotted}: unknown key; did you mean {nearest}?")
     at = _split(dotted)
-    general = f"{at[0]}.NAME.{at[2]}" if len(at) == 3 else dotted
+    general = f"{at[0]}.NAME.{at[2]}" if at[0] in _TABLES else dotted
     return {row.key: row for row in config_reference()}.get(general), rows[dotted]

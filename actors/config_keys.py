@@ -14,23 +14,12 @@ from typing import Any
 import attrs
 from attrs import field, frozen
 
+from actors.config_types import key
+from actors.guards.settings import GuardsConfig
 from fsm.instrument import Instrument
 from fsm.vocabulary import InstrumentKind, TradingMode
 
 _DAY_S = 86_400
-
-
-def key(
-    default: Any,
-    about: str,
-    low: float | str | None = None,
-    high: float | str | None = None,
-    choices: tuple[str, ...] = (),
-) -> Any:
-    """One configuration key: its default, its meaning, and its inclusive range or its choices."""
-    bounds = [None if bound is None else Decimal(str(bound)) for bound in (low, high)]
-    meta = {"about": about, "low": bounds[0], "high": bounds[1], "choices": choices}
-    return field(default=default, metadata=meta)
 
 
 @frozen(kw_only=True)
@@ -46,7 +35,6 @@ class EngineConfig:
     db: str = key("holdfast.db", "path of the database")
     turn_messages_max: int = key(256, "messages that one turn drains at most", 1, 65_536)
     turns_in_flight_max: int = key(4, "turns that may wait for their commit", 1, 64)
-    turn_slow_s: float = key(5.0, "a turn longer than this degrades the system", "0.001", 600)
     shutdown_deadline_s: float = key(10.0, "time that a clean shutdown may take", "0.1", 600)
 
     @property
@@ -103,6 +91,25 @@ class ReconcilerConfig:
     )
     fills_overlap_s: float = key(60.0, "how far a fills query reaches back", 0, _DAY_S)
     backoff_max_s: float = key(30.0, "longest pause after failed queries", "0.1", 3_600)
+    queries_per_pass_max: int = key(
+        50, "missing orders that one pass asks for at most, longest unasked first", 1, 10_000
+    )
+    assume_fill_when_young: bool = key(
+        False, "whether an order that vanished while young is booked as an inferred fill"
+    )
+    cancel_external: bool = key(False, "whether orders that are not ours are cancelled")
+    truth_tolerance_abs: Decimal = key(
+        Decimal("0.0001"), "difference of a balance that is still rounding, units", 0, 10**9
+    )
+    truth_tolerance_bps: Decimal = key(
+        Decimal(5), "the same in basis points of the balance; the larger one holds", 0, 10_000
+    )
+    truth_tolerances: Mapping[str, Decimal] = key(
+        {}, "tolerance of single assets instead, units: { XRP = 0.01 }"
+    )
+    truth_halt_after_s: float = key(
+        300.0, "how long books may differ from the wallet before HALTED", "0.1", _DAY_S
+    )
 
 
 @frozen(kw_only=True)
@@ -274,6 +281,7 @@ class Config:
     feed: FeedConfig = field(factory=FeedConfig)
     recorder: RecorderConfig = field(factory=RecorderConfig)
     supervision: SupervisionConfig = field(factory=SupervisionConfig)
+    guards: GuardsConfig = field(factory=GuardsConfig)
     strategies: Mapping[str, StrategyConfig] = field(factory=dict)
     instruments: Mapping[str, InstrumentConfig] = field(factory=dict)
     settings: Settings = field(factory=dict, repr=False, eq=False)

@@ -44,6 +44,13 @@ class SetTimer:
 
 
 @frozen(slots=True)
+class TellLater:
+    """Deliver `message` to the engine behind everything that waits when this turn is durable."""
+
+    message: object
+
+
+@frozen(slots=True)
 class CancelTimer:
     """Forget a timer."""
 
@@ -65,4 +72,4 @@ class Notify:
     alert: AlertRaised
 
 
-Effect = SendSubmit | SendCancel | SendQuery | SetTimer | CancelTimer | Reply | Notify
+Effect = SendSubmit | SendCancel | SendQuery | SetTimer | TellLater | CancelTimer | Reply | Notify

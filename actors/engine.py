@@ -219,6 +219,7 @@ class Engine:
             duplicates=self.system.facts.fetched_again
             + sum(n for reason, n in ignored.items() if reason.startswith("duplicate")),
             restarts=self.restarts,
+            guards=self.system.guards.views(),
             recorder={"state": "off"} if self.recorder is None else self.recorder(),
         )
 

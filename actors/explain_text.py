@@ -199,6 +199,20 @@ def _mode(e: ev.ModeMoved) -> Said:
     return f"mode: {e.trigger} -> {e.state}" + (f" ({why})" if why else ""), []
 
 
+def _tripped(e: ev.GuardTripped) -> Said:
+    lines = [f"{name} {_plain_value(value)}" for name, value in e.context.items()]
+    manual = ", only a person opens it again" if e.manual_reset else ""
+    return f"guard {e.guard} tripped ({e.breaker}): {e.condition}; {e.action}{manual}", lines
+
+
+def _plain_value(value: ev.ContextValue) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _cleared(e: ev.GuardCleared) -> Said:
+    return f"guard {e.guard} is armed again: {e.how} {e.detail}".rstrip(), []
+
+
 def _session(e: ev.SessionStarted) -> Said:
     kind = "recovery" if e.recovery else "fresh"
     lines = [f"instruments {', '.join(spec.name for spec in e.instruments) or '-'}"]
@@ -224,5 +238,7 @@ _WORDS: dict[type, Callable[[Any], Said]] = {
     ev.AccountSnapshotTaken: _account,
     ev.AnomalyRecorded: _anomaly,
     ev.ModeMoved: _mode,
+    ev.GuardTripped: _tripped,
+    ev.GuardCleared: _cleared,
     ev.SessionStarted: _session,
 }

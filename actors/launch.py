@@ -374,7 +374,6 @@ class Launch:
             tap=recorder.tap(feed),
             duration_s=self.duration_s,
             shutdown_deadline_s=config.engine.shutdown_deadline_s,
-            turn_slow_s=config.engine.turn_slow_s,
             writer_stall_s=config.journal.stall_s,
             gap_us=round(config.feed.gap_s * SECOND_US),
             snapshot_events=config.journal.snapshot_events,

@@ -6,6 +6,7 @@ import msgspec
 from loguru import logger
 
 from actors import messages as msg
+from actors.reconciling.notes import AdoptExternal, PassEvidenceApplied, PassGoesOn
 from fsm import events as ev
 from fsm import facts
 from storage.codec import encode
@@ -19,11 +20,15 @@ ORDER_MESSAGES = (
     msg.FoundOpen,
     msg.Disappeared,
     msg.NeverArrived,
+    msg.AssumeFilled,
     msg.HoldOrder,
+    msg.ResolveHeld,
 )
 POSITION_MESSAGES = (
     msg.FillForPosition,
     msg.VoidForPosition,
+    msg.ReplacedForPosition,
+    msg.GoneAtVenue,
     msg.SettlementForPosition,
     msg.OrderEnded,
     msg.EntriesCancelled,
@@ -37,6 +42,7 @@ MODE_MESSAGES = (
     msg.Degrade,
     msg.Recover,
     msg.Halt,
+    msg.Regime,
     msg.Resume,
     msg.SetControl,
     msg.StopSession,
@@ -54,7 +60,16 @@ HEARD_IN_QUARANTINE = (
     msg.WithdrawLeft,
 )
 """Cancels, exits and the kill switch: an actor in quarantine may still reduce, never add (L8)."""
-ASKED_AGAIN = (msg.PriceCrossed, msg.FoundOpen, msg.Disappeared, msg.WithdrawLeft)
+ASKED_AGAIN = (
+    msg.PriceCrossed,
+    msg.FoundOpen,
+    msg.Disappeared,
+    msg.WithdrawLeft,
+    msg.GuardTick,
+    msg.ForGuards,
+    msg.HealthReport,
+    msg.PassEnded,
+)
 """Said again by the next quote or pass: not kept for an actor in quarantine, or each would be a
 row in the journal (L9)."""
 ORDER_FACTS = (
@@ -80,6 +95,9 @@ COMMANDS = (
     msg.Degrade,
     msg.Recover,
     msg.Halt,
+    msg.Regime,
+    msg.ResetGuard,
+    msg.ResolveHeld,
 )
 ANSWERS = (
     facts.OrderAnswer,
@@ -87,6 +105,13 @@ ANSWERS = (
     facts.FillsAnswer,
     facts.BalancesAnswer,
     facts.PositionsAnswer,
+)
+TO_RECONCILER = (
+    msg.LookUp,
+    msg.QueryTimedOut,
+    PassEvidenceApplied,
+    PassGoesOn,
+    AdoptExternal,
 )
 REPLAYABLE: dict[str, type] = {
     cls.__name__: cls

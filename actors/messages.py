@@ -11,6 +11,23 @@ from decimal import Decimal
 
 from attrs import frozen
 
+from actors.guards.messages import ForGuards as ForGuards
+from actors.guards.messages import GuardTick as GuardTick
+from actors.guards.messages import HealthReport as HealthReport
+from actors.guards.messages import PassEnded as PassEnded
+from actors.guards.messages import ResetGuard as ResetGuard
+from actors.mode_messages import SWEEP_CHUNK as SWEEP_CHUNK
+from actors.mode_messages import BooksMatch as BooksMatch
+from actors.mode_messages import Degrade as Degrade
+from actors.mode_messages import Divergence as Divergence
+from actors.mode_messages import Halt as Halt
+from actors.mode_messages import Recover as Recover
+from actors.mode_messages import Regime as Regime
+from actors.mode_messages import Resume as Resume
+from actors.mode_messages import SetControl as SetControl
+from actors.mode_messages import StopSession as StopSession
+from actors.mode_messages import Sweep as Sweep
+from actors.mode_messages import WithdrawLeft as WithdrawLeft
 from actors.strategies.base import Signal
 from fsm.events import (
     OrderFilled,
@@ -18,10 +35,17 @@ from fsm.events import (
     OrderFillVoided,
     SignalRaised,
 )
-from fsm.facts import VenueOrder
+from fsm.facts import OrderFill, VenueOrder
 from fsm.instrument import Instrument
-from fsm.mode import ControlLevel
-from fsm.vocabulary import ExitReason, OrderRole, OrderType, Side, TimeInForce, TradingMode
+from fsm.vocabulary import (
+    ExitReason,
+    HeldOutcome,
+    OrderRole,
+    OrderType,
+    Side,
+    TimeInForce,
+    TradingMode,
+)
 
 # ------------------------------------------------------------------------------- local to orders
 
@@ -80,6 +104,14 @@ class NeverArrived:
 
 
 @frozen(slots=True)
+class AssumeFilled:
+    """By policy: the venue tells no fills, and what vanished while young was filled (inferred)."""
+
+    client_order_id: str
+    reason: str
+
+
+@frozen(slots=True)
 class HoldOrder:
     """Evidence stays inconclusive: a person has to look."""
 
@@ -133,6 +165,18 @@ class CancelOrder:
     by_engine: bool = False
 
 
+@frozen(slots=True, kw_only=True)
+class ResolveHeld:
+    """A person says what became of an order that is held, and how they know."""
+
+    client_order_id: str
+    outcome: HeldOutcome
+    evidence: str
+    who: str
+    trades: tuple[OrderFill, ...] = ()
+    """The venue's trades that the person names."""
+
+
 @frozen(slots=True)
 class RequestExit:
     """A wish to leave a position; all wishes meet in its one exit decision (L6)."""
@@ -140,88 +184,6 @@ class RequestExit:
     position_id: str
     reason: ExitReason
     note: str = ""
-
-
-@frozen(slots=True)
-class Degrade:
-    """A source asks for DEGRADED."""
-
-    source: str
-    condition: str = ""
-
-
-@frozen(slots=True)
-class Recover:
-    """A source's own test says that it is well again."""
-
-    source: str
-
-
-@frozen(slots=True)
-class Halt:
-    """Stop trading for one precise reason."""
-
-    reason: str
-
-
-@frozen(slots=True)
-class Resume:
-    """The operator lifts HALTED and the control level."""
-
-    who: str
-    why: str
-
-
-@frozen(slots=True)
-class SetControl:
-    """The operator moves the kill switch."""
-
-    level: ControlLevel
-    who: str
-    why: str
-
-
-SWEEP_CHUNK = 64
-
-
-@frozen(slots=True)
-class Sweep:
-    """Take every entry and quote back, and close what is open if asked to: `SWEEP_CHUNK` a turn, so
-    that what is decided is durable and leaves chunk by chunk, however many there are (L9)."""
-
-    reason: str
-    names: tuple[str, ...]
-    """Orders to look at, from `start` on; None: it has not begun."""
-    start: int | None = None
-    exits: tuple[ExitReason, str] | None = None
-    """Why positions are closed afterwards, and in whose words; None: they are not."""
-    tail: tuple[object, ...] = ()
-    """What is left to be told, from `start` on, when no order is left; empty before that."""
-
-
-@frozen(slots=True)
-class WithdrawLeft:
-    """Entries that are live although none may be: a sweep was cut off by the end of its process."""
-
-
-@frozen(slots=True)
-class StopSession:
-    """End the session: sweep live orders, wait for evidence within a bound."""
-
-    reason: str
-
-
-@frozen(slots=True)
-class BooksMatch:
-    """The reconciler's start-up pass found books and venue equal."""
-
-
-@frozen(slots=True)
-class Divergence:
-    """The reconciler's start-up pass found a difference."""
-
-    detail: str
-    accepted: bool
 
 
 # ------------------------------------------------------------------------------ to the position
@@ -241,6 +203,25 @@ class VoidForPosition:
 
     position_id: str
     void: OrderFillVoided
+
+
+@frozen(slots=True)
+class ReplacedForPosition:
+    """Evidence took the place of fills that were only inferred, or had no name: voids and fills
+    are one change, and nothing follows from the quantities in between (X06)."""
+
+    position_id: str
+    voids: tuple[OrderFillVoided, ...]
+    fills: tuple[OrderFilled, ...]
+
+
+@frozen(slots=True)
+class GoneAtVenue:
+    """The venue has less of this position than the books, and refuses its exits (X17)."""
+
+    position_id: str
+    qty: Decimal
+    seen: str
 
 
 @frozen(slots=True)
@@ -322,13 +303,6 @@ class PassDue:
 
 
 @frozen(slots=True)
-class PassEvidenceApplied:
-    """For the reconciler itself: what this pass learned about orders has been decided on."""
-
-    started_us: int
-
-
-@frozen(slots=True)
 class SnapshotAccount:
     """For the account: publish a snapshot for this reason."""
 
@@ -337,10 +311,11 @@ class SnapshotAccount:
 
 @frozen(slots=True)
 class LookUp:
-    """Ask the venue for one order now."""
+    """Ask the venue for one order now. `race`: its cancel met something that came first."""
 
     client_order_id: str
     reason: str
+    race: bool = False
 
 
 @frozen(slots=True)

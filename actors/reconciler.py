@@ -4,20 +4,28 @@ A pass asks for open orders and for the fills since the watermark, then for each
 is open by its id. Only evidence moves an order (L2, L3): `Unavailable` changes nothing, absence
 counts only with proof, a snapshot never moves an order backwards. What is learned goes out as
 facts, through the same handlers as the stream. Its own state is transient; watermarks are events.
+What evidence means is in `reconciling.verdicts`, how much a turn does in `reconciling.passes`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, assert_never
 
 from attrs import define, field
 from loguru import logger
 
 from actors import messages as msg
-from actors.books import compare_books
-from actors.effects import CancelTimer, Effect, SendQuery, SetTimer
+from actors.effects import CancelTimer, SendQuery, SetTimer
 from actors.entities.order import Order
-from actors.evidence import DOUBTFUL, Pass, absence_means, looks
+from actors.reconciling import pages, sweep
+from actors.reconciling.externals import adopt
+from actors.reconciling.link import Link
+from actors.reconciling.notes import AdoptExternal, PassEvidenceApplied, PassGoesOn
+from actors.reconciling.outcomes import ENDED, messages, opening
+from actors.reconciling.passes import BOOKS, ORDERS, START, Pass, Work, looks
+from actors.reconciling.truth import Truth, compare_books, is_settled
+from actors.reconciling.verdicts import Seen, verdict
 from actors.runtime.actor import Decision
 from actors.world import World
 from fsm import events as ev
@@ -34,64 +42,76 @@ from fsm.requests import (
     QueryPositions,
 )
 from fsm.timestamps import SECOND_US
-from fsm.vocabulary import OrderRole
+from fsm.vocabulary import OrderRole, PnlSource
 
 S = OrderState
-_ENDED: dict[str, Any] = {
-    "canceled": facts.OrderCanceled,
-    "expired": facts.OrderExpired,
-    "rejected": facts.OrderRejected,
-}
-_REPEAT_US, _PAGE, _PAGE_MAX = 2 * SECOND_US, 1000, 64_000
+DOUBTFUL = (S.SUBMITTED, S.UNKNOWN, S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE, S.HELD_FOR_REVIEW)
 HELD, DEAD = "reconciler_held_pending_review", "dead_order_live_at_venue"
-START, ORDERS, BOOKS = "start", "orders", "books"
 
 
 @define(slots=True)
 class Reconciler:
-    """Runs passes; `watermarks` is the fold of `WatermarkMoved`, the rest dies with us."""
+    """Runs passes. `watermarks`, `inferred`, `opened_us` and the truth's verdict are folds; the
+    rest dies with us."""
 
     watermarks: dict[str, int] = field(factory=dict)
+    inferred: dict[str, int] = field(factory=dict)
+    """Orders with a fill that is only inferred, and since when: they are still asked for."""
+    opened_us: int = 0
+    truth: Truth = field(factory=Truth)
     accept_divergence: bool = False
+    counters: dict[str, int] = field(factory=dict)
+    link: Link = field(factory=Link)
     current: Pass | None = None
     again: str | None = None
-    backoff: int = 0
     passes: int = 0
     last_at_us: int | None = None
-    truth_status: str = "unverified"
-    truth_deltas: dict[str, str] = field(factory=dict)
     venue_open_orders: int | None = None
-    external_seen: dict[str, None] = field(factory=dict)
-    suspected: dict[str, str] = field(factory=dict)
-    suspected_at_us: int = 0
-    unverified_reads: int = 0
+    doubts: dict[str, int] = field(factory=dict)
+    """Orders that the answers miss, or contradict each other about, and since when."""
+    vain: dict[str, int] = field(factory=dict)
+    """Orders whose fills were searched for in vain, and how often."""
+    asked: dict[str, int] = field(factory=dict)
+    """Orders that were missing, and the number of the last question about them."""
+    questions: int = 0
+    races: dict[str, None] = field(factory=dict)
 
     @property
     def address(self) -> str:
         """Its stream."""
         return "reconciler"
 
-    def evolve(self, event: ev.Event) -> None:
+    def evolve(self, event: ev.Event, at_us: int = 0) -> None:
         """Copy what happened."""
-        if type(event) is ev.SessionStarted:
-            self.truth_status, self.truth_deltas = "unverified", {}  # each session looks itself
-        elif type(event) is ev.WatermarkMoved:
+        self.truth.evolve(event)
+        if type(event) is ev.WatermarkMoved:
             self.watermarks[event.instrument] = event.venue_us
-        elif type(event) is ev.BooksCompared:
-            self.truth_status, self.truth_deltas = event.status, event.deltas
+        elif type(event) is ev.BooksCompared and event.opened_us is not None:
+            self.opened_us = event.opened_us
+        elif type(event) is ev.OrderFilled and event.provenance is PnlSource.INFERRED:
+            self.inferred[event.client_order_id] = at_us
+        elif type(event) is ev.OrderFillVoided and event.provenance is PnlSource.INFERRED:
+            self.inferred.pop(event.client_order_id, None)
 
     def decide(self, message: object, world: World) -> Decision:
         """What to ask next, and what the answers mean."""
-        if isinstance(message, msg.PassEvidenceApplied):
-            return self.resume(message, world)
         decision = Decision()
-        kind = type(message)
-        if kind is msg.PassDue:
-            self._begin(message.scope, world, decision)  # type: ignore[attr-defined]
-        elif kind is msg.LookUp:
-            self._begin(ORDERS, world, decision)
-        elif kind is msg.QueryTimedOut:
-            self._timed_out(message.request_id, world, decision)  # type: ignore[attr-defined]
+        if isinstance(message, msg.PassDue):
+            self._begin(message.scope, world, decision)
+        elif isinstance(message, msg.LookUp):
+            self._look_up(message, world, decision)
+        elif isinstance(message, AdoptExternal):
+            return adopt(message.client_order_id, message.order, world)
+        elif isinstance(message, PassGoesOn | PassEvidenceApplied):
+            run = self.current
+            if run is None or run.number != message.number:
+                return Decision.ignore("pass: ended meanwhile")
+            if isinstance(message, PassEvidenceApplied):
+                self._applied(run, world, decision)
+            else:
+                self._advance(run, world, decision)
+        elif isinstance(message, msg.QueryTimedOut):
+            self._timed_out(message.request_id, world, decision)
         else:
             self._answered(message, world, decision)
         return decision
@@ -103,7 +123,7 @@ class Reconciler:
 
     def start_over(self) -> None:
         """Forget a pass that was broken off: the next one asks for everything again."""
-        self.current, self.again = None, None
+        self.current = self.again = None
 
     # ------------------------------------------------------------------------------- starting one
 
@@ -116,25 +136,41 @@ class Reconciler:
             return
         if world.mode is ModeState.RECONCILING:
             scope = START  # until the gate is passed every pass is about the gate
-        run = Pass(scope, world.now_us, {k: o.state for k, o in world.orders.items()})
-        self.current = run
         self.passes += 1
+        run = self.current = Pass(
+            scope,
+            self.passes,
+            world.now_us,
+            {name: order.state for name, order in world.orders.items()},
+            opening=scope == START and not world.ledger.totals,
+            accepts_divergence=self.accept_divergence,
+            vain=self.vain,
+        )
         self._ask(QueryOpenOrders(request_id=world.ids.next("q")), run, world, decision)
         for name in world.instruments:
-            known = min(self.watermarks.get(name, 0), world.now_us)
-            since = max(known - world.rules.fills_overlap_us, 0)
-            self._ask(_fills_query(world, name, since), run, world, decision)
+            query = pages.first_query(world, name, self.watermarks.get(name, 0))
+            self._ask(query, run, world, decision)
+
+    def _look_up(self, message: msg.LookUp, world: World, decision: Decision) -> None:
+        """One order is wanted now: the pass that follows asks for it first."""
+        self.asked[message.client_order_id] = -1
+        if message.race:
+            self._race(message.client_order_id, world)
+        self._begin(ORDERS, world, decision)
+
+    def _race(self, client_order_id: str, world: World) -> None:
+        """A cancel met something that came first: counted once an order (N19)."""
+        if client_order_id not in self.races:
+            self.races[client_order_id] = None
+            self.counters["cancel_races"] = self.counters.get("cancel_races", 0) + 1
+            logger.info("RECONCILER_CANCEL_RACE order={}", client_order_id)
+            world.count_log("RECONCILER_CANCEL_RACE")
 
     def _ask(self, query: Query, run: Pass, world: World, decision: Decision) -> None:
         run.waiting[query.request_id] = query
         decision.effects.append(SendQuery(query))
-        decision.effects.append(
-            SetTimer(
-                f"query/{query.request_id}",
-                world.rules.query_timeout_us,
-                msg.QueryTimedOut(query.request_id),
-            )
-        )
+        key, patience_us = f"query/{query.request_id}", world.rules.query_timeout_us
+        decision.effects.append(SetTimer(key, patience_us, msg.QueryTimedOut(query.request_id)))
 
     # ------------------------------------------------------------------------------------ answers
 
@@ -154,250 +190,224 @@ class Reconciler:
             decision.ignored = "answer: nobody waits for it any more"
             return
         decision.effects.append(CancelTimer(f"query/{answer.request_id}"))
-        result = answer.result
-        if isinstance(result, Unavailable):
-            run.failures.append(f"{type(query).__name__}: {result.reason}")
-        elif isinstance(answer, facts.OpenOrdersAnswer):
-            run.open_orders = {_name(order, world): order for order in result.value}
-            self.venue_open_orders = len(run.open_orders)
-        elif isinstance(answer, facts.FillsAnswer):
-            self._fills(query, result.value, run, world, decision)
-        elif isinstance(answer, facts.OrderAnswer):
-            self._order(answer, run, world, decision)
-        elif isinstance(answer, facts.BalancesAnswer):
-            run.balances = result.value
-        elif isinstance(answer, facts.PositionsAnswer):
-            run.positions = result.value
+        if isinstance(answer.result, Unavailable):
+            run.failures.append(f"{type(query).__name__}: {answer.result.reason}")
+        else:
+            run.answered += 1
+            self._take(answer, query, run, world, decision)
         self._advance(run, world, decision)
 
-    def _fills(
-        self, query: Any, page: facts.FillsPage, run: Pass, world: World, decision: Decision
+    def _take(
+        self, answer: facts.VenueAnswer, query: Query, run: Pass, world: World, decision: Decision
     ) -> None:
-        """Book a page; the watermark moves in the transaction that books the last one."""
-        decision.tells += [fill for fill in page.fills if not world.is_booked(fill)]
-        last = page.fills[-1].venue_us if page.fills else query.since_us
+        """Read an answer; every kind and every result of it has its place here (L3)."""
+        match answer:
+            case facts.OrderAnswer(result=Found() | Absent()):
+                self._order(answer, run, world, decision)
+            case facts.OpenOrdersAnswer(result=Found(orders)):
+                self.venue_open_orders, run.listing = len(orders), orders
+            case facts.FillsAnswer(result=Found(page)):
+                assert isinstance(query, QueryFills)
+                steps = pages.steps(page, run, self.opened_us, world)
+                run.work.append(Work(steps, partial(self._page_done, query, page, run, world)))
+            case facts.BalancesAnswer(result=Found(balances)):
+                run.balances = balances
+            case facts.PositionsAnswer(result=Found(positions)):
+                run.positions = positions
+            case (
+                facts.OrderAnswer()
+                | facts.OpenOrdersAnswer()
+                | facts.FillsAnswer()
+                | facts.BalancesAnswer()
+                | facts.PositionsAnswer()
+            ):
+                raise AssertionError("an answer that is unavailable is counted, not read")
+            case _:
+                assert_never(answer)
+
+    def _page_done(
+        self,
+        query: QueryFills,
+        page: facts.FillsPage,
+        run: Pass,
+        world: World,
+        decision: Decision,
+    ) -> None:
+        """The page is booked: the watermark moves in the transaction that books the last one."""
         if not page.complete:
-            limit = query.limit if last > query.since_us else query.limit * 2
-            if limit > _PAGE_MAX:  # it never gets on: no page without an end (L9)
-                run.failures.append(f"fills of {query.instrument}: more than {query.limit} at once")
-                return
-            self._ask(_fills_query(world, query.instrument, last, limit), run, world, decision)
+            following = pages.next_query(world, query, page)
+            if following is None:
+                run.failures.append(f"fills of {query.instrument}: {query.limit} at one moment")
+            else:
+                self._ask(following, run, world, decision)
             return
-        run.fills_answered.add(query.instrument)
-        if last > self.watermarks.get(query.instrument, 0):
-            decision.events.append(ev.WatermarkMoved(instrument=query.instrument, venue_us=last))
+        run.fills_answered[query.instrument] = None
+        last_us = pages.last_of(page, query)
+        if last_us > self.watermarks.get(query.instrument, 0):
+            decision.events.append(ev.WatermarkMoved(instrument=query.instrument, venue_us=last_us))
+
+    # ---------------------------------------------------------------------------------- one order
 
     def _order(
         self, answer: facts.OrderAnswer, run: Pass, world: World, decision: Decision
     ) -> None:
-        order = world.orders.get(answer.client_order_id)
+        order = self._find(answer.client_order_id, world)
         if order is None:
             return
-        if isinstance(answer.result, Absent) and run.looked[answer.client_order_id] == looks(order):
-            agree = run.open_orders is not None and order.instrument in run.fills_answered
-            decision.tells += absence_means(order, answer.result, agree, world)
-        elif isinstance(answer.result, Found):
-            self._found(order, answer.result.value, run, decision)
+        match answer.result:
+            case Unavailable():
+                self._decided(order, Seen.UNAVAILABLE, "", world, decision)
+            case Absent(proof):
+                agreed = run.agrees_on(order.instrument) and run.is_as_asked(order)
+                seen = Seen.ABSENT if agreed else Seen.UNCHECKED
+                self._decided(order, seen, proof, world, decision)
+            case Found(reported):
+                if reported.filled_qty > order.proven_qty:
+                    sweep.refetch(run, order, reported.filled_qty)
+                if reported.state == "open":
+                    decision.tells.append(msg.FoundOpen(order.client_order_id, reported))
+                    self.doubts.pop(order.client_order_id, None)
+                else:
+                    run.ended.append((order.client_order_id, reported))
+            case _:
+                assert_never(answer.result)
+
+    def _find(self, client_order_id: str, world: World) -> Order | None:
+        """A live order; one that was taken for filled is folded back to be asked about."""
+        order = world.orders.get(client_order_id)
+        if order is None and client_order_id in self.inferred:
+            order = world.find_order(client_order_id)
+        return order
+
+    def _ends(self, run: Pass, world: World, decision: Decision) -> None:
+        """Orders that the venue says have ended, now that every fill it told is booked."""
+        if not run.failures:
+            sweep.note_vain(run, world)
+        for name, reported in run.ended:
+            order = self._find(name, world)
+            if order is None:
+                continue
+            ended = ENDED.get(reported.state)
+            if ended is facts.OrderRejected and order.state in (S.WORKING, S.PARTIALLY_FILLED):
+                ended = facts.OrderExpired  # it had accepted it: taken off by its own rule
+            short = reported.filled_qty > order.proven_qty
+            if order.is_live and short:
+                if order.instrument in run.fills_answered and not run.failures:
+                    told = f"the venue says {reported.state}, {reported.filled_qty} filled"
+                    self._decided(order, Seen.SHORT, told, world, decision)
+            elif ended is not None and not short:
+                reason = reported.reason or f"the venue says {reported.state}"
+                venue_id = reported.venue_order_id
+                decision.tells.append(
+                    ended(client_order_id=name, venue_order_id=venue_id, reason=reason)
+                )
+        run.ended = []
+
+    def _decided(
+        self, order: Order, seen: Seen, told: str, world: World, decision: Decision
+    ) -> None:
+        """Ask the table, and turn its verdict into messages."""
+        name = order.client_order_id
+        case = sweep.case_of(order, self.doubts.get(name), world.now_us)
+        if seen in (Seen.ABSENT, Seen.SHORT):
+            self.doubts.setdefault(name, world.now_us)
+        reached = verdict(case, seen, sweep.policy_of(world.rules))
+        decision.tells += messages(order, case, seen, reached, told)
 
     # ----------------------------------------------------------------------------------- stages
 
     def _advance(self, run: Pass, world: World, decision: Decision) -> None:
         """When everything that was asked has an answer, go on to the next stage or finish."""
-        if run.waiting:
+        if not run.go_on(decision) or run.waiting:
             return
         if run.stage == "sweep":
+            run.stage = "missing"
+            if run.listing is not None:
+                run.open_orders = {}
+                run.work.append(Work(sweep.listed(run.listing, run, world)))
+                run.work.append(Work(sweep.vanished(run, world)))
+                if not run.go_on(decision):
+                    return
+        if run.stage == "missing":
             run.stage = "orders"
-            self._sweep(run, world, decision)
+            self._ask_for_missing(run, world, decision)
         if run.stage == "orders" and not run.waiting:
-            run.stage = "terminal"
-            for name, since in run.refetch.items():
-                self._ask(_fills_query(world, name, since), run, world, decision)
+            run.stage = "ends"
+            for name, since_us in run.refetch.items():
+                self._ask(pages.query(world, name, since_us), run, world, decision)
         if run.waiting:
             return
-        if run.stage == "terminal":
-            decision.tells += run.terminal
-            run.terminal = []
-            run.stage = "books"
-            # What the orders' evidence leads to is decided first, in this turn; the books after it.
-            decision.tells.append(msg.PassEvidenceApplied(run.started_us))
+        if run.stage == "ends":
+            # The fills are told in this turn, before this: it is decided when they are booked.
+            run.stage = "ended"
+            decision.tells.append(PassEvidenceApplied(run.number))
         elif run.stage == "compare":
             self._compare(run, world, decision)
 
-    def resume(self, message: msg.PassEvidenceApplied, world: World) -> Decision:
-        """The evidence is applied: compare the books where this pass is for that, or end it."""
-        decision, run = Decision(), self.current
-        if run is None or run.started_us != message.started_us:
-            return Decision.ignore("pass: ended meanwhile")
-        settled = not any(
-            order.state in (S.INTENDED, S.SUBMITTED, S.UNKNOWN) for order in world.orders.values()
-        )
-        if run.scope == ORDERS or (run.scope == START and (run.failures or not settled)):
+    def _ask_for_missing(self, run: Pass, world: World, decision: Decision) -> None:
+        """A bounded number of questions; whoever is left out comes first in the next pass."""
+        young_us = world.now_us - world.rules.age_threshold_us
+        inferred = [name for name, at_us in self.inferred.items() if at_us > young_us]
+        if run.open_orders is not None:
+            run.missing += [name for name in inferred if name not in run.open_orders]
+        chosen = sweep.due(run.missing, self.asked, world.rules.queries_per_pass_max, world)
+        run.left_out = len(run.missing) - len(chosen)
+        self.asked = {name: self.asked.get(name, -1) for name in run.missing}
+        for name in chosen:
+            self.questions += 1
+            self.asked[name] = self.questions
+            order = self._find(name, world)
+            if order is None:
+                continue
+            if order.state is S.CANCELLED_BY_ENGINE:
+                logger.info("RECONCILER_SKIP_ENGINE_CANCEL order={}", name)
+                world.count_log("RECONCILER_SKIP_ENGINE_CANCEL")
+            elif order.state is S.CANCEL_PENDING:
+                self._race(name, world)
+            query = QueryOrder(
+                request_id=world.ids.next("q"),
+                client_order_id=name,
+                instrument=order.instrument,
+                venue_order_id=order.venue_order_id,
+            )
+            run.looked[name] = looks(order)
+            self._ask(query, run, world, decision)
+
+    def _applied(self, run: Pass, world: World, decision: Decision) -> None:
+        """What was learned is decided on: orders that ended, then the books, or it is over."""
+        if run.stage == "ended":
+            run.stage = "applied"
+            self._ends(run, world, decision)
+            decision.tells.append(PassEvidenceApplied(run.number))
+            return
+        gated = run.scope == START and not (run.is_complete and is_settled(world))
+        if run.scope == ORDERS or gated:
             self._finish(run, world, decision)
-            return decision
+            return
         run.stage, run.books_seq = "compare", world.ledger_version()
+        run.round_ok = run.is_complete
         self._ask(QueryBalances(request_id=world.ids.next("q")), run, world, decision)
         if any(spec.is_margined for spec in world.instruments.values()):
             self._ask(QueryPositions(request_id=world.ids.next("q")), run, world, decision)
-        return decision
-
-    def _sweep(self, run: Pass, world: World, decision: Decision) -> None:
-        """Open orders and fills are in: what does the venue have, what is missing there?"""
-        if run.open_orders is None:
-            return
-        for name, reported in run.open_orders.items():
-            order = world.orders.get(name)
-            if order is None and not world.is_ours(name):
-                self._external(name, reported, decision)
-            elif order is None or order.state in TERMINAL:
-                # Only one that had ended before the question left: a snapshot races the stream.
-                was = run.states.get(name)
-                if was in TERMINAL or (was is None and name not in run.began):
-                    decision.tells.append(msg.FoundOpen(name, reported))
-            elif (
-                order.state not in (S.WORKING, S.PARTIALLY_FILLED)
-                or reported.filled_qty > order.filled_qty
-            ):
-                if reported.filled_qty > order.filled_qty:
-                    self._refetch(run, order.instrument, order.created_us)
-                decision.tells.append(msg.FoundOpen(name, reported))
-        for name, was in run.states.items():
-            order = world.orders.get(name)
-            if (
-                order is None
-                or order.state is not was
-                or was in TERMINAL
-                or name in run.open_orders
-            ):
-                continue
-            if was is S.CANCELLED_BY_ENGINE:
-                logger.info("RECONCILER_SKIP_ENGINE_CANCEL order={}", name)
-                world.count_log("RECONCILER_SKIP_ENGINE_CANCEL")
-            if order.request_left or was is not S.INTENDED:
-                run.looked[name] = looks(order)
-                query = QueryOrder(
-                    request_id=world.ids.next("q"),
-                    client_order_id=name,
-                    instrument=order.instrument,
-                    venue_order_id=order.venue_order_id,
-                )
-                self._ask(query, run, world, decision)
-
-    def _external(self, name: str, reported: facts.VenueOrder, decision: Decision) -> None:
-        if name in self.external_seen:
-            return
-        self.external_seen[name] = None
-        decision.events.append(
-            ev.AnomalyRecorded(
-                kind="external_order",
-                seen=f"{reported.side} {reported.qty} {reported.instrument} as {name}",
-                done="reported, never traded",
-            )
-        )
-
-    def _refetch(self, run: Pass, instrument: str, since_us: int) -> None:
-        """A cumulative quantity is a reason to ask for the fills, never a booking."""
-        run.refetch[instrument] = min(run.refetch.get(instrument, since_us), since_us)
-
-    def _found(
-        self, order: Order, reported: facts.VenueOrder, run: Pass, decision: Decision
-    ) -> None:
-        name = order.client_order_id
-        if reported.filled_qty > order.filled_qty:
-            self._refetch(run, order.instrument, max(order.created_us - 60 * SECOND_US, 0))
-        if reported.state == "open":
-            decision.tells.append(msg.FoundOpen(name, reported))
-            return
-        ended = _ENDED.get(reported.state)
-        if ended is facts.OrderRejected and order.state in (S.WORKING, S.PARTIALLY_FILLED):
-            ended = facts.OrderExpired  # it had accepted it: taken off by its own rule since
-        if ended is not None:
-            reason = reported.reason or f"the venue says {reported.state}"
-            run.terminal.append(
-                ended(client_order_id=name, venue_order_id=reported.venue_order_id, reason=reason)
-            )
 
     # ------------------------------------------------------------------------------------- books
 
     def _compare(self, run: Pass, world: World, decision: Decision) -> None:
-        if run.scope == START and not world.ledger.totals and run.balances is not None:
-            self._opening(run, decision)
+        if run.opening and not world.ledger.totals and run.balances is not None:
+            decision.events += opening(run.balances, world.now_us)
             decision.tells.append(msg.BooksMatch())
-            self._finish(run, world, decision)
-            return
-        outcome = compare_books(
-            run.balances, run.positions, world, raced=run.books_seq != world.ledger_version()
-        )
-        unseen = run.open_orders is None or not run.fills_answered.issuperset(world.instruments)
-        if outcome is None or (outcome[0] == "halt" and unseen):
-            # Raced; or a fill that could not be asked for may explain the difference (L3).
-            self._finish(run, world, decision)
-            return
-        status, deltas, detail = outcome
-        self._judge(run, status, deltas, detail, world, decision)
+        elif run.books_seq == world.ledger_version():
+            accepted = self.truth.accepted
+            outcome = compare_books(run.balances, run.positions, world, accepted)
+            if not self.truth.judge(outcome, run, world, decision):
+                self.again = None
         self._finish(run, world, decision)
-
-    def _opening(self, run: Pass, decision: Decision) -> None:
-        """The first start on an empty journal: what the account holds is opening capital (X12)."""
-        assert run.balances is not None
-        for asset, total in run.balances.items():
-            decision.events.append(
-                ev.CapitalRecorded(
-                    kind="opening",
-                    asset=asset,
-                    amount=total,
-                    source_note="opening balance at the first start",
-                )
-            )
-        decision.events.append(
-            ev.BooksCompared(status="ok", deltas={}, detail="opening balances adopted")
-        )
-
-    def _judge(
-        self,
-        run: Pass,
-        status: str,
-        deltas: dict[str, str],
-        detail: str,
-        world: World,
-        decision: Decision,
-    ) -> None:
-        news = status != self.truth_status or deltas != self.truth_deltas
-        if status == "unverified":
-            self.unverified_reads += 1
-            if self.unverified_reads >= 3 and run.scope != START:
-                decision.tells.append(msg.Degrade("wallet_truth", "three unverified reads"))
-        else:
-            self.unverified_reads = 0
-        if status == "halt" and deltas != self.suspected:
-            # A fill may be on its way: the same difference has to be there again, 2 s later.
-            self.suspected, self.suspected_at_us = deltas, world.now_us
-        if status == "halt" and world.now_us - self.suspected_at_us < _REPEAT_US:
-            again_us = self.suspected_at_us + _REPEAT_US - world.now_us
-            self.again = None
-            decision.effects.append(SetTimer("pass/suspect", again_us, msg.PassDue(run.scope)))
-            return
-        if status in ("ok", "warn"):
-            self.suspected = {}
-        if status == "ok":
-            decision.tells += [
-                msg.Recover(source)
-                for source in ("wallet_truth", "overfill")
-                if source in world.sources
-            ]
-        if news or run.scope == START:
-            decision.events.append(ev.BooksCompared(status=status, deltas=deltas, detail=detail))
-        if run.scope == START and status in ("ok", "warn"):
-            decision.tells.append(msg.BooksMatch())
-        elif run.scope == START and status == "halt" and world.mode is ModeState.RECONCILING:
-            decision.tells.append(msg.Divergence(detail, self.accept_divergence))
-        elif status == "halt":
-            decision.tells.append(msg.Degrade("wallet_truth", detail))
 
     # ------------------------------------------------------------------------------------ the end
 
     def _sources(self, run: Pass, world: World, decision: Decision) -> None:
         """The reconciler's own sources stand as long as what they are about (N14)."""
-        held = _held(world)
+        held = any(order.state is S.HELD_FOR_REVIEW for order in world.orders.values())
         if held and HELD not in world.sources:
             decision.tells.append(msg.Degrade(HELD, "an order waits for a person"))
         elif not held and HELD in world.sources:
@@ -409,42 +419,29 @@ class Reconciler:
 
     def _finish(self, run: Pass, world: World, decision: Decision) -> None:
         self.current, self.last_at_us = None, world.now_us
-        self.backoff = self.backoff + 1 if run.failures else 0
-        doubtful = [
-            o for o in world.orders.values() if o.state in DOUBTFUL and o.state is not S.INTENDED
-        ]
+        decision.effects += self.link.passed(run, world.now_us)
+        decision.tells.append(msg.PassEnded(not run.failures, ", ".join(run.failures[:3])))
+        doubtful = [o for o in world.orders.values() if o.state in DOUBTFUL]
+        self._forget(run, world)
         self._sources(run, world, decision)
-        delay = world.rules.open_orders_interval_us
-        if world.mode is ModeState.RECONCILING or doubtful:
-            delay = world.rules.exit_query_interval_us
-        exit_in_doubt = any(o.role is OrderRole.EXIT and o.state is S.UNKNOWN for o in doubtful)
-        if run.failures and not exit_in_doubt:
-            delay = min(
-                max(delay, SECOND_US) << min(self.backoff - 1, 6), world.rules.backoff_max_us
-            )
+        rules = world.rules
+        delay = rules.open_orders_interval_us
+        if world.mode is ModeState.RECONCILING or doubtful or run.left_out:
+            delay = rules.exit_query_interval_us
+        if not any(o.role is OrderRole.EXIT and o.state is S.UNKNOWN for o in doubtful):
+            delay = self.link.delay_us(delay, SECOND_US, rules.backoff_max_us)
         scope = self.again or (START if world.mode is ModeState.RECONCILING else ORDERS)
         if self.again is not None:
             delay, self.again = 0, None
+        self.link.next_try_us = world.now_us + delay
         if not any(isinstance(e, SetTimer) and e.key == "pass/suspect" for e in decision.effects):
-            decision.effects.append(_next_pass(scope, delay))
+            decision.effects.append(SetTimer("pass/next", delay, msg.PassDue(scope)))
 
-
-def _held(world: World) -> bool:
-    return any(order.state is S.HELD_FOR_REVIEW for order in world.orders.values())
-
-
-def _fills_query(world: World, instrument: str, since_us: int, limit: int = _PAGE) -> QueryFills:
-    return QueryFills(
-        request_id=world.ids.next("q"), instrument=instrument, since_us=since_us, limit=limit
-    )
-
-
-def _next_pass(scope: str, delay_us: int) -> Effect:
-    return SetTimer("pass/next", delay_us, msg.PassDue(scope))
-
-
-def _name(order: facts.VenueOrder, world: World) -> str:
-    """Our id of a reported order: the client's id, or by the venue's id."""
-    if order.client_order_id is not None:
-        return order.client_order_id
-    return world.client_order_id(order.venue_order_id) or order.venue_order_id
+    def _forget(self, run: Pass, world: World) -> None:
+        """What was noted of orders that are over, or are listed again, is not needed any more."""
+        orders = world.orders
+        for name in [name for name in self.doubts if name in (run.open_orders or ())]:
+            del self.doubts[name]
+        for notes in (self.doubts, self.vain, self.races):
+            for name in [n for n in notes if n not in orders or orders[n].state in TERMINAL]:
+                del notes[name]

@@ -13,13 +13,16 @@ from actors.entities.door import Door
 from actors.entities.mode import Mode
 from actors.entities.order import Order, created
 from actors.entities.position import Position, opened
+from actors.guards.latch import Latches
 from actors.markets import Markets
 from actors.reconciler import Reconciler
 from actors.seen import SeenNames
 from actors.world import Session, World
 from fsm import events as ev
+from fsm.money import ZERO
 from fsm.order import TERMINAL
 from fsm.position import ENDED
+from fsm.vocabulary import OrderRole, PnlSource
 from storage.journal import JournalReader
 
 _MONEY = frozenset(
@@ -41,14 +44,20 @@ class Books:
         self.ended: dict[str, None] = {}
         """Streams that are over since `begin_turn`: they may leave memory when it is durable."""
         self.mode, self.door, self.reconciler = Mode(), Door(), Reconciler()
+        self.latches = Latches()
         self.markets = Markets(world)
         self.unprocessed: dict[str, list[ev.MessageUnprocessed]] = {}
         self.counters: dict[str, int] = {}
         self.last_session_clean = True
+        self.last_truth: str | None = None
+        """What the last session that ended found of the venue; None before there was one."""
         self.venue_ids: dict[str, str] = {}
         world.find_by_venue_id = self.client_order_id
         world.order_exists = self.order_exists
+        world.find_order = self.order
         world.find_position = self.position
+        self.reconciler.counters = self.counters
+        world.day_start_pnl = lambda: self.door.start_of_day(world.now_us, self._net())
 
     @property
     def reader(self) -> JournalReader | None:
@@ -104,6 +113,8 @@ class Books:
         self._to_position(event, event.position_id)
         self.door.evolve(event, at_us, self._net())
         self.reconciler.began(event.client_order_id)
+        if event.role is OrderRole.QUOTE:
+            self.world.quoted[event.instrument] = None
 
     def _order_event(self, event: Any, at_us: int) -> None:
         """What an order's position has to know as well: what may still fill, and what has."""
@@ -114,6 +125,12 @@ class Books:
         if order.state in TERMINAL:
             self.ended[event.stream] = None
         self._to_position(event, order.position_id)
+
+    def _fill_event(self, event: Any, at_us: int) -> None:
+        """A fill or a void; the reconciler goes on asking for one that is only inferred."""
+        self._order_event(event, at_us)
+        if event.provenance is PnlSource.INFERRED:
+            self.reconciler.evolve(event, at_us)
 
     def _evolved(self, event: Any, at_us: int) -> Order | None:
         order = self.world.orders.get(event.client_order_id) or self.order(event.client_order_id)
@@ -162,6 +179,9 @@ class Books:
                 self.ended[position.address] = None
             if is_open is not was_open:
                 self._count_open(position.strategy, position.instrument, 1 if is_open else -1)
+            if type(event) is ev.PositionChanged and position.strategy is not None:
+                net, pnl = event.realized_delta - event.fee_quote, self.world.strategy_pnl
+                pnl[position.strategy] = pnl.get(position.strategy, ZERO) + net
             self.markets.changed(position.instrument)
         elif self._reader is None:
             self.missed[event.position_id] = None  # it had ended, and something came late
@@ -173,20 +193,28 @@ class Books:
 
     def _mode_event(self, event: Any, at_us: int) -> None:
         self.mode.evolve(event, at_us)
+        self.latches.evolve(event, at_us)
+        self.world.episodes = self.mode.episodes
         self.world.mode, self.world.control = self.mode.state, self.mode.control
         self.world.sources = frozenset(self.mode.sources)
+
+    def _guard_event(self, event: Any, at_us: int) -> None:
+        self.latches.evolve(event, at_us)
+        self.world.strategies_off = self.latches.strategies_off
 
     def _session_started(self, event: ev.SessionStarted, at_us: int) -> None:
         self._mode_event(event, at_us)
         self.reconciler.evolve(event)
+        self.world.strategies_off = self.latches.strategies_off
+        self.world.strategy_pnl, self.world.quoted = {}, {}
         self.world.session = Session(
             event.session_id, event.mode, event.venue, event.holder, event.started_at_us
         )
         self.world.instruments = {spec.name: spec for spec in event.instruments}
-        self.last_session_clean = False
+        self.last_session_clean, self.last_truth = False, None
 
     def _session_ended(self, event: ev.SessionEnded, at_us: int) -> None:
-        self.last_session_clean = event.clean
+        self.last_session_clean, self.last_truth = event.clean, event.truth
 
     def _decided(self, event: ev.SignalDecided, at_us: int) -> None:
         self.door.evolve(event, at_us, self._net())
@@ -201,7 +229,8 @@ class Books:
         self.unprocessed.pop(event.actor, None)
 
     def _gap(self, event: ev.FeedGapRecorded, at_us: int) -> None:
-        self.markets.view(event.instrument).gaps += 1
+        if not event.grown:
+            self.markets.view(event.instrument).gaps += 1
 
     def _net(self) -> Any:
         return self.world.ledger.realized_pnl - self.world.ledger.fees_paid
@@ -308,9 +337,9 @@ _APPLY: dict[type, Callable[..., None]] = {
     ev.OrderIntended: Books._intended,
     ev.OrderSent: Books._sent,
     ev.OrderAcknowledged: Books._acknowledged,
-    ev.OrderFilled: Books._order_event,
+    ev.OrderFilled: Books._fill_event,
     ev.OrderFillSettled: Books._order_event,
-    ev.OrderFillVoided: Books._order_event,
+    ev.OrderFillVoided: Books._fill_event,
     ev.OrderMoved: Books._order_event,
     ev.PositionOpened: Books._position_opened,
     ev.PositionChanged: Books._position_event,
@@ -319,6 +348,8 @@ _APPLY: dict[type, Callable[..., None]] = {
     ev.ProtectionMoved: Books._position_event,
     ev.ModeMoved: Books._mode_event,
     ev.ControlMoved: Books._mode_event,
+    ev.GuardTripped: Books._guard_event,
+    ev.GuardCleared: Books._guard_event,
     ev.SessionStarted: Books._session_started,
     ev.SessionEnded: Books._session_ended,
     ev.SignalDecided: Books._decided,

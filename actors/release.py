@@ -15,7 +15,7 @@ from attrs import define, field
 from loguru import logger
 
 from actors import messages as msg
-from actors.effects import Effect, Notify, Reply, SendCancel, SendQuery, SendSubmit
+from actors.effects import Effect, Notify, Reply, SendCancel, SendQuery, SendSubmit, TellLater
 from actors.runtime.lanes import Inbox
 from actors.venues.port import VenueGateway
 from actors.world import World
@@ -57,6 +57,8 @@ class Release:
         elif isinstance(effect, SendQuery):
             if self.world.permitted(Permission.CANCEL):  # observers and fenced holders ask nothing
                 self.gateway.send(effect.request)
+        elif isinstance(effect, TellLater):
+            self.inbox.tell_behind_all(effect.message)
         elif isinstance(effect, Reply):
             self.answer(effect.token, effect.answer)
         elif isinstance(effect, Notify):
@@ -94,7 +96,8 @@ class Release:
         self._notify(AlertRaised(severity=severity, token=token, text=text))
 
     def _notify(self, alert: AlertRaised) -> None:
-        self.alert_counts[alert.token] = self.alert_counts.get(alert.token, 0) + 1
+        token = alert.token.strip("[]")
+        self.alert_counts[token] = self.alert_counts.get(token, 0) + 1
         self.alerts.append(alert)
         del self.alerts[:-_ALERTS_KEPT]
         logger.log(_LEVELS.get(alert.severity, "WARNING"), "{} {}", alert.token, alert.text)

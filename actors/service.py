@@ -20,6 +20,7 @@ from actors import messages as msg
 from actors.engine import Engine
 from actors.feeds.errors import MarketFileError
 from actors.feeds.gaps import GapDetector
+from actors.health import health_report
 from actors.recording.recorder import NoTap, Tap
 from actors.runtime import collector, control_socket
 from actors.runtime.supervision import ChildDied, Intensity, Supervisor
@@ -35,6 +36,7 @@ from storage.writer import JournalFailed
 
 _IDLE_MAX_S = 1.0
 _WRITER_LOOK_S = 0.5
+_HEALTH_S = 2.0
 
 
 @define(slots=True, kw_only=True)
@@ -48,7 +50,6 @@ class ServiceOptions:
     """Where the recorder takes what arrives."""
     duration_s: float | None = None
     shutdown_deadline_s: float = 10.0
-    turn_slow_s: float = 5.0
     writer_stall_s: float = 30.0
     gap_us: int = 5 * SECOND_US
     intensity: Intensity = field(factory=Intensity)
@@ -77,7 +78,7 @@ class Service:
         self._journal = engine.journal_in_process(self._on_durable, self._on_failed)
         self._supervisor = Supervisor(self._child_died, options.intensity)
         engine.services = self._supervisor.children
-        self._slow_reported = False
+        self._turn_longest_s = 0.0
         engine.inbox.on_arrival = self._ring
         engine.dispatcher.on_turn = self._on_turn
 
@@ -105,9 +106,7 @@ class Service:
         self._bell.set()
 
     def _on_turn(self, turn: Any, took_s: float) -> None:
-        if took_s > self.options.turn_slow_s and not self._slow_reported:
-            self._slow_reported = True
-            self.engine.inbox.tell_local(msg.Degrade("heartbeat", f"a turn took {took_s:.1f} s"))
+        self._turn_longest_s = max(self._turn_longest_s, took_s)
 
     async def _turns(self) -> None:
         """Turn while there is work and room; otherwise wait for a bell or the next timer."""
@@ -244,6 +243,15 @@ class Service:
                 return
             await trio.sleep(_WRITER_LOOK_S)
 
+    async def _report_health(self) -> None:
+        """What the heartbeat guard cannot see by itself."""
+        while True:
+            await trio.sleep(_HEALTH_S)
+            longest_s, self._turn_longest_s = self._turn_longest_s, 0.0
+            self.engine.inbox.tell_local(
+                health_report(self.engine, longest_s, self._journal.stalled_s())
+            )
+
     async def _watch_gate(self) -> None:
         """Books that differ at the start: nothing is open that needs us, so refuse and end."""
         while self.shutdown is None:
@@ -276,6 +284,7 @@ class Service:
             nursery.start_soon(self._watch_time)
             nursery.start_soon(self._watch_gate)
             nursery.start_soon(self._watch_writer)
+            nursery.start_soon(self._report_health)
             nursery.start_soon(self._show_status)
             self._supervisor.start(nursery, "venue", self._run_venue, must_run=True)
             self._supervisor.start(nursery, "feed", self._run_feed)

@@ -9,16 +9,11 @@ import trio
 from attrs import define, field
 
 from actors import messages as msg
+from actors.control_requests import BadRequest, command_of
 from actors.engine import Engine
 from actors.runtime.lanes import LaneFull
-from fsm.mode import ControlLevel
-from fsm.vocabulary import ExitReason
 
 _ANSWER_TIMEOUT_S = 10.0
-
-
-class BadRequest(ValueError):
-    """The request cannot be understood; the message says what is missing."""
 
 
 @define(slots=True)
@@ -48,8 +43,9 @@ class ControlHandler:
             self.stop("operator_stop")
             return {"ok": True}
         try:
-            command = _command(request)
-        except (BadRequest, ValueError) as problem:
+            command = command_of(request)
+            self._check(command)
+        except ValueError as problem:
             return {"ok": False, "error": str(problem)}
         waiting = Waiting()
         try:
@@ -62,29 +58,16 @@ class ControlHandler:
             return {"ok": False, "error": "no commit within 10 s: see `holdfast status`"}
         return {"ok": bool(waiting.answer.get("accepted")), **waiting.answer}
 
+    def _check(self, command: object) -> None:
+        """A source that does not stand cannot recover: say which do."""
+        if isinstance(command, msg.Recover):
+            standing = self.engine.books.mode.sources
+            if command.source not in standing:
+                names = ", ".join(standing) or "none"
+                raise BadRequest(f"{command.source!r} does not stand; standing: {names}")
+
     def answered(self, token: object, answer: dict[str, object]) -> None:
         """The command's turn is durable (or it was refused)."""
         if isinstance(token, Waiting):
             token.answer = dict(answer)
             token.done.set()
-
-
-def _command(request: dict[str, Any]) -> object:
-    name, who, why = request.get("command"), request.get("who", "operator"), request.get("why", "")
-    if name == "control":
-        level = ControlLevel(request.get("level", ""))
-        return msg.SetControl(level, who, why)
-    if name == "resume":
-        return msg.Resume(who, why)
-    if name == "exit":
-        return msg.RequestExit(_text(request, "position"), ExitReason.OPERATOR, f"{who}: {why}")
-    if name == "cancel":
-        return msg.CancelOrder(_text(request, "order"), f"{who}: {why}")
-    raise BadRequest(f"no command {name!r}: live, stop, control, resume, exit, cancel")
-
-
-def _text(request: dict[str, Any], key: str) -> str:
-    value = request.get(key)
-    if not isinstance(value, str) or not value:
-        raise BadRequest(f"the request needs {key!r}")
-    return value

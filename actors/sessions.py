@@ -7,7 +7,7 @@ cancelled without a journal, and which timers protect what is open, before anyth
 from __future__ import annotations
 
 from actors import messages as msg
-from actors.effects import SetTimer
+from actors.effects import Effect, Notify, SetTimer
 from actors.entities.exits import WANTED_OUT
 from actors.registry import Books
 from actors.runtime.actor import Decision
@@ -69,6 +69,7 @@ def start_session(message: msg.StartSession, books: Books) -> Decision:
                     reason="cancelled while the journal could not be written",
                 )
             )
+    decision.effects += _left_behind(books)
     wanted = WANTED_OUT.get(world.control)
     for position in world.positions.values():
         decision.effects += position.rearm(world)
@@ -81,6 +82,21 @@ def start_session(message: msg.StartSession, books: Books) -> Decision:
         SetTimer("pass/books", world.rules.balances_interval_us, msg.BooksPassDue())
     )
     return decision
+
+
+def _left_behind(books: Books) -> list[Effect]:
+    """The shutdown invariant: what the last session could not prove is said before this one trades.
+
+    A difference is refused by the gate, which compares anew; a missing proof only warns.
+    """
+    if books.last_truth in (None, "ok", "warn"):
+        return []
+    found = "with books that differ from the venue"
+    if books.last_truth == "unverified":
+        found = "without a comparison with the venue"
+    text = f"the last session ended {found}; trading waits for the comparison at the start"
+    alert = ev.AlertRaised(severity="warning", token="LAST_SESSION_TRUTH", text=text)
+    return [Notify(alert)]
 
 
 def _doubt(client_order_id: str, position_id: str | None, state: OrderState) -> ev.OrderMoved:
@@ -126,6 +142,7 @@ def end_session(message: msg.EndSession, books: Books) -> Decision:
             clean=message.clean,
             ended_at_us=world.now_us,
             ticks=message.ticks,
+            truth=books.reconciler.truth.at_end,
         )
     )
     return decision
@@ -146,12 +163,28 @@ def account_snapshot(message: msg.SnapshotAccount, world: World) -> ev.AccountSn
     )
 
 
-def gap_recorded(message: msg.FeedGapSeen) -> ev.FeedGapRecorded:
-    """A stretch without market data, for the record."""
-    return ev.FeedGapRecorded(
-        instrument=message.instrument,
-        from_us=message.from_us,
-        to_us=message.to_us,
-        reason=message.reason,
-        lost=message.lost,
-    )
+class Gaps:
+    """Gaps of the feeds, each recorded once: a second report of the same silence makes it longer.
+
+    The guard sees a silence while it lasts, the detector of gaps when it has ended.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[int, int]] = {}
+
+    def recorded(self, message: msg.FeedGapSeen) -> ev.FeedGapRecorded:
+        """What to record of a gap that was seen."""
+        from_us, to_us = self._last.get(message.instrument, (0, -1))
+        grown = message.lost == 0 and from_us <= message.from_us <= to_us
+        if not grown:
+            from_us = message.from_us
+        if message.lost == 0:
+            self._last[message.instrument] = from_us, message.to_us
+        return ev.FeedGapRecorded(
+            instrument=message.instrument,
+            from_us=from_us,
+            to_us=message.to_us,
+            reason=message.reason,
+            lost=message.lost,
+            grown=grown,
+        )

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from attrs import evolve
 
-from actors.config import Config
+from actors.config import Config, refuse
+from actors.guards.checks import unknown_instruments
+from actors.guards.desk import KINDS
 from actors.strategies import registry
 from actors.strategies.base import Strategy
 from actors.venues.sim import SimSettings
@@ -61,6 +64,13 @@ def rules_from(config: Config) -> Rules:
         age_threshold_us=_us(reconciler.age_threshold_s),
         fills_overlap_us=_us(reconciler.fills_overlap_s),
         backoff_max_us=_us(reconciler.backoff_max_s),
+        queries_per_pass_max=reconciler.queries_per_pass_max,
+        assume_fill_when_young=reconciler.assume_fill_when_young,
+        cancel_external=reconciler.cancel_external,
+        truth_tolerance_abs=reconciler.truth_tolerance_abs,
+        truth_tolerance_bps=reconciler.truth_tolerance_bps,
+        truth_tolerances=reconciler.truth_tolerances,
+        truth_halt_after_us=_us(reconciler.truth_halt_after_s),
         max_in_flight_us=_us(config.venue.max_in_flight_s),
         max_position_usd=risk.max_position_usd,
         max_session_loss=risk.max_session_loss,
@@ -72,7 +82,17 @@ def rules_from(config: Config) -> Rules:
         stale_after_us=_us(config.feed.stale_after_s),
         allowed_instruments=frozenset(risk.allowed_instruments),
         allowed_strategies=frozenset(risk.allowed_strategies),
+        episodes_max=config.guards.episodes_max,
+        guard_interval_us=_us(config.guards.interval_s),
+        wallet_truth_degrades=config.guards.wallet_truth.enabled,
+        guards=guards_on(config),
     )
+
+
+def guards_on(config: Config) -> dict[str, Any]:
+    """The settings of every guard that is on, by its name."""
+    found = {name: getattr(config.guards, name) for name in KINDS}
+    return {name: settings for name, settings in found.items() if settings.enabled}
 
 
 def sim_settings(config: Config) -> SimSettings:
@@ -110,9 +130,12 @@ def strategies_of(
 ) -> tuple[tuple[str, Strategy], ...]:
     """(instrument, strategy) pairs: the configured ones, or the defaults on every instrument.
 
-    Raises StrategyError for an unknown strategy, parameter or instrument.
+    Raises StrategyError for an unknown strategy, parameter or instrument, and ConfigError where a
+    guard names an instrument that is not there.
     """
     names = {spec.name for spec in instruments}
+    if not config.instruments:  # else that was looked at when the configuration was read
+        refuse(config, unknown_instruments(config.guards, names))
     if not config.strategies:
         return tuple(
             (spec.name, registry.build(name, {}))

@@ -46,7 +46,7 @@ class Shutdown:
         elif self.stage == "compare":
             reconciler = engine.books.reconciler
             answered = reconciler.passes > self.compared_from and reconciler.current is None
-            if late or (answered and not reconciler.suspected):
+            if late or (answered and not reconciler.truth.suspected):
                 self._end()
         return False
 

@@ -20,12 +20,14 @@ import msgspec
 from attrs import define, field
 
 import actors.entities
+import actors.reconciling
 import fsm
 import fsm.events
 import storage
 from actors.entities.mode import Mode
 from actors.entities.order import Order
 from actors.entities.position import Position
+from actors.guards.latch import Latch
 from actors.registry import Books
 from actors.world import Session
 from fsm.events import MessageUnprocessed
@@ -53,6 +55,7 @@ class BooksState:
     open_of_strategy: list[tuple[str, str, int]]
     ledger: Ledger
     mode: Mode
+    latches: dict[str, Latch]
     entries_at: list[int]
     day: int
     day_start_pnl: Decimal
@@ -60,8 +63,12 @@ class BooksState:
     watermarks: dict[str, int]
     truth_status: str
     truth_deltas: dict[str, str]
+    truth_accepted: dict[str, str]
+    opened_us: int
+    inferred: dict[str, int]
     unprocessed: dict[str, list[MessageUnprocessed]]
     last_session_clean: bool
+    last_truth: str | None
     venue_ids: dict[str, str]
     missed: list[str]
     gaps: dict[str, int] = field(factory=dict)
@@ -92,15 +99,20 @@ def captured(books: Books) -> bytes:
             open_of_strategy=[(s, i, n) for (s, i), n in world.open_of_strategy.items()],
             ledger=world.ledger,
             mode=books.mode,
+            latches=dict(books.latches),
             entries_at=list(door.entries_at),
             day=door.day,
             day_start_pnl=door.day_start_pnl,
             refusals=door.refusals,
             watermarks=reconciler.watermarks,
-            truth_status=reconciler.truth_status,
-            truth_deltas=reconciler.truth_deltas,
+            truth_status=reconciler.truth.status,
+            truth_deltas=reconciler.truth.deltas,
+            truth_accepted=reconciler.truth.accepted,
+            opened_us=reconciler.opened_us,
+            inferred=reconciler.inferred,
             unprocessed=books.unprocessed,
             last_session_clean=books.last_session_clean,
+            last_truth=books.last_truth,
             venue_ids=books.venue_ids,
             missed=list(books.missed),
             gaps={name: view.gaps for name, view in world.markets.items() if view.gaps},
@@ -129,14 +141,20 @@ def restored(data: bytes, books: Books, seq: int) -> None:
         world.by_instrument.setdefault(position.instrument, {})[position.position_id] = None
     world.open_of_strategy |= {(s, i): n for s, i, n in state.open_of_strategy}
     books.mode = state.mode
+    books.latches.restore(state.latches)
+    world.strategies_off = books.latches.strategies_off
+    world.episodes = books.mode.episodes
     world.mode, world.control = state.mode.state, state.mode.control
     world.sources = frozenset(state.mode.sources)
     door.entries_at, door.day = deque(state.entries_at), state.day
     door.day_start_pnl, door.refusals = state.day_start_pnl, state.refusals
     reconciler.watermarks = state.watermarks
-    reconciler.truth_status, reconciler.truth_deltas = state.truth_status, state.truth_deltas
+    truth = reconciler.truth
+    truth.status, truth.deltas = state.truth_status, state.truth_deltas
+    truth.accepted, reconciler.opened_us = state.truth_accepted, state.opened_us
+    reconciler.inferred = state.inferred
     books.unprocessed, books.venue_ids = state.unprocessed, state.venue_ids
-    books.last_session_clean = state.last_session_clean
+    books.last_session_clean, books.last_truth = state.last_session_clean, state.last_truth
     books.missed |= dict.fromkeys(state.missed)
     for name, gaps in state.gaps.items():
         books.markets.view(name).gaps = gaps
@@ -220,6 +238,7 @@ def code_fingerprint() -> str:
 def _fingerprint() -> str:
     digest = hashlib.sha256()
     folders = [*fsm.__path__, *fsm.events.__path__, *storage.__path__, *actors.entities.__path__]
+    folders += actors.reconciling.__path__
     folders.append(str(Path(actors.entities.__path__[0]).parent))
     for folder in folders:
         for source in sorted(Path(folder).glob("*.py")):

@@ -14,6 +14,8 @@ from typing import Any
 
 from attrs import field, frozen
 
+from actors.guards.desk import latch_view
+from actors.reconciling.link import Link
 from actors.recording.looking_back import NOBODY
 from actors.registry import Books
 from fsm.money import ZERO, plain
@@ -40,6 +42,8 @@ class Live:
     duplicates: int = 0
     restarts: int = 0
     recorder: dict[str, Any] = field(factory=dict)
+    guards: dict[str, dict[str, Any]] = field(factory=dict)
+    """Each guard's own view: value, threshold, distance, observations."""
 
 
 def state_document(
@@ -59,7 +63,7 @@ def state_document(
         "orders": _orders(conn, session_id, everything),
         "positions": _positions(books, conn, session_id, everything),
         "account": _account(books),
-        "guards": {},
+        "guards": _guards(books, live),
         "assertions": {},
         "feeds": _feeds(books, live),
         "venue": _venue(books, live),
@@ -83,6 +87,16 @@ def _mode(books: Books) -> Document:
         "control": str(mode.control),
         "halt_reason": mode.halt_reason,
         "episodes": dict(mode.episodes),
+    }
+
+
+def _guards(books: Books, live: Live | None) -> Document:
+    """The guards that are on; without a running engine those that ever tripped."""
+    views: dict[str, dict[str, Any]] = live.guards if live else {name: {} for name in books.latches}
+    return {
+        name: latch_view(books.latches.of(name), cooling=view.get("cooling", False))
+        | {key: value for key, value in view.items() if key != "cooling"}
+        for name, view in views.items()
     }
 
 
@@ -243,7 +257,18 @@ def _venue(books: Books, live: Live | None) -> Document:
         "last_reconcile_at": None
         if reconciler.last_at_us is None
         else iso_utc(reconciler.last_at_us),
-        "truth": {"status": reconciler.truth_status, "deltas": dict(reconciler.truth_deltas)},
+        "truth": {"status": reconciler.truth.status, "deltas": dict(reconciler.truth.deltas)},
+        "link": _link(reconciler.link),
+    }
+
+
+def _link(link: Link) -> Document:
+    """How the venue answers; only a running service knows."""
+    return {
+        "state": None if link.since_us is None else str(link.state),
+        "since": None if link.since_us is None else iso_utc(link.since_us),
+        "failures": link.failures,
+        "next_try_at": None if link.next_try_us is None else iso_utc(link.next_try_us),
     }
 
 

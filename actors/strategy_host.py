@@ -42,7 +42,7 @@ class StrategyHost:
         window = self.window
         window.observe(tick)
         window.now_us = world.now_us
-        if self.failed is not None or self.name in world.disabled_strategies:
+        if self.failed is not None or world.is_off(self.name):
             return None
         if not world.permitted(Permission.ENTRY) or self._has_open_position(world):
             return None

@@ -124,7 +124,7 @@ def summarise(engine: Engine, halt_reason: str, feed: dict[str, Any] | None = No
         realized_pnl=ledger.session_realized,
         fees=ledger.session_fees,
         truth=_truth(engine),
-        truth_deltas=dict(reconciler.suspected or reconciler.truth_deltas),
+        truth_deltas=dict(reconciler.truth.suspected or reconciler.truth.deltas),
         seq=engine.writer.head.seq,
         hash=engine.writer.head.hash.hex(),
         exits_by_reason=dict(exits),
@@ -140,11 +140,7 @@ def _recorded(engine: Engine) -> dict[str, Any] | None:
 
 
 def _truth(engine: Engine) -> str:
-    """What the session's own last comparison found; a difference that was seen once and not
-    looked at again, or a journal that failed, leaves it unverified."""
-    reconciler = engine.books.reconciler
-    if engine.writer.failed is not None or (
-        reconciler.suspected and reconciler.suspected != reconciler.truth_deltas
-    ):
+    """What the session's own last comparison found; a journal that failed leaves it unverified."""
+    if engine.writer.failed is not None:
         return "unverified"
-    return reconciler.truth_status
+    return engine.books.reconciler.truth.at_end

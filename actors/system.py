@@ -16,29 +16,29 @@ from attrs import evolve
 from loguru import logger
 
 from actors import messages as msg
-from actors.effects import Effect, Notify, Reply, SetTimer
+from actors.effects import Effect, Reply, SetTimer
 from actors.entities.mode import has_entries_left
 from actors.entities.placement import place
 from actors.fact_routing import FactRouter
+from actors.guards.desk import GuardDesk
+from actors.guards.wallet_truth import WalletTruth
 from actors.market_desk import MarketDesk, MarketFollows
 from actors.message_groups import (
     ANSWERS,
-    ASKED_AGAIN,
     COMMANDS,
-    HEARD_IN_QUARANTINE,
     MODE_MESSAGES,
     ORDER_FACTS,
     ORDER_MESSAGES,
     POSITION_MESSAGES,
-    cooked,
-    raw,
+    TO_RECONCILER,
 )
+from actors.quarantine import Quarantine
 from actors.registry import Books
 from actors.release import Release
 from actors.runtime.actor import Decision, Refused
 from actors.runtime.dispatcher import Turn
 from actors.runtime.lanes import Inbox
-from actors.sessions import account_snapshot, end_session, gap_recorded, start_session
+from actors.sessions import Gaps, account_snapshot, end_session, start_session
 from actors.strategy_host import StrategyHost, raised
 from actors.sweeping import next_chunk
 from fsm import events as ev
@@ -51,7 +51,6 @@ from storage.writer import JournalFailed
 
 #: A message that leads to more steps leads to them for ever; a pass has a few for each order.
 _STEPS_MAX, _STEPS_AN_ORDER = 20_000, 10
-_RESTORES_MAX = 3
 
 
 class System:
@@ -64,16 +63,16 @@ class System:
         self.releasing = release
         self.facts = FactRouter(books)
         self.world.is_booked = self.facts.is_booked
-        self.quarantine: dict[str, list[object]] = {}
+        self.world.is_connected = lambda: release.connected
+        self._isolation = Quarantine(self, inbox.tell_local)
+        self.quarantine = self._isolation.held
         self.ignored: dict[str, int] = {}
         self.before_decide: Callable[[str, object], None] | None = None  # fault point
         self.on_journal_failed: Callable[[JournalFailed], None] = lambda failure: None
-        self._restores: dict[str, int] = {}
         self._asked: object | None = None
-        self._kept: list[object] = []
-        self._touched_in: dict[str, int] = {}
-        self._durable_turn = 0
+        self._gaps = Gaps()
         self.desk = MarketDesk(books.markets, hosts)
+        self.guards = GuardDesk(self.world, books.latches)
         self._queue: deque[object] = deque()
 
     # ------------------------------------------------------------------------------------- turns
@@ -162,6 +161,38 @@ class System:
         decision = raised(message.signal, message.strategy, message.instrument, quote, self.world)
         self._apply(self.books.door, message, decision, turn)
 
+    def _guard_tick(self, message: msg.GuardTick, turn: Turn) -> None:
+        turn.effects.append(SetTimer("guards/tick", self.world.rules.guard_interval_us, message))
+        for guard in self.guards.guards.values():
+            self._decide(guard, message, turn)
+
+    def _for_guards(self, message: Any, turn: Turn) -> None:
+        kind = type(message.event if isinstance(message, msg.ForGuards) else message)
+        for name in self.guards.hearers.get(kind, ()):
+            self._decide(self.guards.guards[name], message, turn)
+
+    def _degrade(self, message: msg.Degrade, turn: Turn) -> None:
+        """A source that has a guard goes through it: latch, row and alert are the guard's."""
+        if message.source == WalletTruth.name and not self.world.rules.wallet_truth_degrades:
+            self._apply(self.books.mode, message, Decision.ignore("wallet truth: off"), turn)
+            return
+        self._decide(self.guards.degrading(message) or self.books.mode, message, turn)
+
+    def _recover(self, message: msg.Recover, turn: Turn) -> None:
+        guard, told = self.guards.recovering(message) or (self.books.mode, message)
+        if self._asked is message:
+            self._asked = told  # a refusal is for whoever asked
+        self._decide(guard, told, turn)
+
+    def to_guard(self, name: str, message: object, turn: Turn) -> None:
+        """See `quarantine.Host`."""
+        guard = self.guards.renewed(name)
+        if guard is not None:
+            self._decide(guard, message, turn)
+
+    def _reset_guard(self, message: msg.ResetGuard, turn: Turn) -> None:
+        self._decide(self.guards.named(message.guard), message, turn)
+
     def _to_door(self, message: Any, turn: Turn) -> None:
         self._decide(self.books.door, message, turn)
 
@@ -184,7 +215,16 @@ class System:
         )
         self._apply(self.books.mode, message, decision, turn)
         if starting:
-            self._deliver_unprocessed()
+            self._start_guards(turn)
+            self._isolation.deliver_unprocessed()
+
+    def _start_guards(self, turn: Turn) -> None:
+        """Begin to tick; after an unclean end a latch that only a person opens still stands."""
+        if not self.guards.guards:
+            return
+        delay_us = self.world.rules.guard_interval_us
+        turn.effects.append(SetTimer("guards/tick", delay_us, msg.GuardTick()))
+        self._queue.extend(self.guards.standing())
 
     def _snapshot(self, message: msg.SnapshotAccount, turn: Turn) -> None:
         decision = Decision(events=[account_snapshot(message, self.world)])
@@ -203,7 +243,7 @@ class System:
             turn.is_over = True
 
     def _gap(self, message: msg.FeedGapSeen, turn: Turn) -> None:
-        decision = Decision(events=[gap_recorded(message)])
+        decision = Decision(events=[self._gaps.recorded(message)])
         self._apply(self.books.reconciler, message, decision, turn)
 
     def _connection(self, message: Any, turn: Turn) -> None:
@@ -211,6 +251,7 @@ class System:
         connected = isinstance(message, facts.VenueConnected)
         logger.info("VENUE_{}", "CONNECTED" if connected else "DISCONNECTED")
         self.releasing.connected = connected
+        self._for_guards(message, turn)
         if connected:
             self._step(msg.PassDue("orders"), turn)
 
@@ -236,13 +277,7 @@ class System:
 
     def _decide(self, actor: Any, message: object, turn: Turn) -> None:
         """Let an actor decide. Whatever it raises leaves its state as it was."""
-        held = self.quarantine.get(actor.address) if self.quarantine else None
-        if held is not None and not isinstance(message, HEARD_IN_QUARANTINE):
-            if isinstance(message, ASKED_AGAIN):
-                self.count("skipped_in_quarantine")
-                return
-            held.append(message)
-            self._unprocessed(actor.address, message, "in quarantine", turn)
+        if self.quarantine and self._isolation.intercepts(actor.address, message, turn):
             return
         try:
             if self.before_decide is not None:
@@ -253,14 +288,16 @@ class System:
             if message is self._asked:
                 raise
             if not isinstance(message, COMMANDS):
-                self._quarantine(actor, message, f"not legal here: {refusal}", turn)
+                why = f"not legal here: {refusal}"
+                self._isolation.enter(actor.address, message, why, turn)
                 return
             # The engine's own command came too late: what it was about has moved on meanwhile.
             self.ignored["command: too late"] = self.ignored.get("command: too late", 0) + 1
             logger.debug("COMMAND_TOO_LATE {}", refusal)
         except Exception as problem:
             logger.opt(exception=problem).error("ACTOR_RAISED actor={}", actor.address)
-            self._quarantine(actor, message, f"{type(problem).__name__}: {problem}", turn)
+            error = f"{type(problem).__name__}: {problem}"
+            self._isolation.enter(actor.address, message, error, turn)
         else:
             self._record(decision, payloads, turn)
 
@@ -282,7 +319,7 @@ class System:
                 apply(event, seq, at_us)
                 seq += 1
                 if self.quarantine and stream in self.quarantine:
-                    self._touched_in[stream] = turn.number
+                    self._isolation.touched(stream, turn)
         if decision.dedup_keys:
             turn.dedup_keys += [(key, turn.next_seq - 1) for key in decision.dedup_keys]
         for venue_id, order_id in decision.identities:
@@ -292,6 +329,10 @@ class System:
                 self._queue.append(msg.RetryUnresolved())
         turn.effects += decision.effects
         self._queue.extend(decision.tells)
+        # Behind what the event tells others: a fill has changed its position when guards look.
+        hearers = self.guards.hearers
+        if hearers and events:
+            self._queue.extend(msg.ForGuards(e) for e in events if type(e) in hearers)
 
     def _ask(self, message: msg.Ask, turn: Turn) -> None:
         """A command with an answer: accepted after its commit, or refused with one clear line."""
@@ -310,90 +351,32 @@ class System:
             answer = {"accepted": False, "error": "it could not be processed, and is kept"}
         turn.effects.append(Reply(message.token, answer))
 
-    # -------------------------------------------------------------------------------- quarantine
+    # ------------------------------------------------------------------- for the quarantine
 
-    def _quarantine(self, actor: Any, message: object, error: str, turn: Turn) -> None:
-        address = actor.address
-        held = self.quarantine.get(address)
-        if held is not None and (isinstance(message, ASKED_AGAIN) or message in held):
-            self.count("skipped_in_quarantine")
-            return
-        self.quarantine.setdefault(address, []).append(message)
-        self._unprocessed(address, message, error, turn)
-        self._touched_in[address] = turn.number
-        turn.effects.append(
-            Notify(
-                ev.AlertRaised(
-                    severity="critical", token="ACTOR_QUARANTINED", text=f"{address}: {error}"
-                )
-            )
-        )
-        if address != "mode":
-            self._queue.append(msg.Degrade(f"quarantine/{address}", error))
+    def record(self, decision: Decision, turn: Turn) -> None:
+        """See `quarantine.Host`."""
+        self._record(decision, [encode(event) for event in decision.events], turn)
 
-    def _unprocessed(self, address: str, message: object, error: str, turn: Turn) -> None:
-        if any(message is kept for kept in self._kept):
-            return  # it is in the journal already: another copy would be delivered twice
-        self.count("unprocessed")
-        event = ev.MessageUnprocessed(
-            actor=address, message=type(message).__name__, payload=raw(message), error=error
-        )
-        self._record(Decision(events=[event]), [encode(event)], turn)
+    def follow(self, message: object) -> None:
+        """See `quarantine.Host`."""
+        self._queue.append(message)
+
+    def step(self, message: object, turn: Turn) -> None:
+        """See `quarantine.Host`."""
+        self._step(message, turn)
 
     def _restore(self, message: msg.RestoreActor, turn: Turn) -> None:
-        """Fold the actor anew from what is durable and give it its messages once more."""
-        address = message.address
-        kind, _, name = address.partition("/")
-        known: dict[str, Any] = {"order": self.world.orders, "position": self.world.positions}
-        entity = known.get(kind, {}).get(name)
-        if entity is not None and entity.turn > self._durable_turn:
-            self._touched_in[address] = entity.turn  # a fold now would lose what it did
-            return
-        held = self.quarantine.pop(address, [])
-        self._restores[address] = self._restores.get(address, 0) + 1
-        if kind == "order":
-            self.books.refold_order(name)
-        elif kind == "position":
-            self.books.refold_position(name)
-        elif kind == "reconciler":
-            self.books.reconciler.start_over()
-            self._queue.append(msg.PassDue("orders"))
-        self._kept = held
-        for kept in held:
-            self._step(kept, turn)
-        self._kept = []
-        if address not in self.quarantine:
-            self._restores.pop(address, None)
-            event = ev.ActorRestored(actor=address)
-            self._record(Decision(events=[event]), [encode(event)], turn)
-            self._queue.append(msg.Recover(f"quarantine/{address}"))
-
-    def _deliver_unprocessed(self) -> None:
-        """What an actor could not process before the restart is given to it again."""
-        for address, kept in list(self.books.unprocessed.items()):
-            messages = [m for m in (cooked(item) for item in kept) if m is not None]
-            self.quarantine[address] = messages
-            self.inbox.tell_local(msg.RestoreActor(address))
+        self._isolation.restore(message.address, turn)
 
     # ----------------------------------------------------------------------- durability, effects
 
     def durable(self, turn: Turn) -> None:
         """Forget what has ended, and give quarantined actors another chance: it is safe now."""
         # A turn without events is let go behind those before it, and its number is used again.
-        self._durable_turn = turn.number if turn.events else turn.number - 1
+        durable_turn = turn.number if turn.events else turn.number - 1
         for stream in turn.ended:
-            self.books.passivate(stream, self._durable_turn)
-        for address in self.quarantine:
-            if self._restorable(address, turn.number):
-                self.inbox.tell_local(msg.RestoreActor(address))
-
-    def _restorable(self, address: str, durable_turn: int) -> bool:
-        """All that the actor did is durable, so that a fold finds it, and it may try once more."""
-        touched = self._touched_in.get(address)
-        if touched is None or touched > durable_turn:
-            return False
-        del self._touched_in[address]
-        return self._restores.get(address, 0) < _RESTORES_MAX
+            self.books.passivate(stream, durable_turn)
+        self._isolation.durable(turn)
 
     def release(self, effect: Effect) -> None:
         """Let one effect out, after another look."""
@@ -423,9 +406,7 @@ _ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
     **dict.fromkeys(MODE_MESSAGES, System._to_mode),
     **dict.fromkeys(ORDER_FACTS, System._fact),
     **dict.fromkeys(ANSWERS, System._to_reconciler),
-    **dict.fromkeys(
-        (msg.LookUp, msg.QueryTimedOut, msg.PassEvidenceApplied), System._to_reconciler
-    ),
+    **dict.fromkeys(TO_RECONCILER, System._to_reconciler),
     msg.PassDue: System._pass_due,
     **dict.fromkeys((facts.VenueConnected, facts.VenueDisconnected), System._connection),
     **dict.fromkeys((facts.BalanceReport, facts.PositionReport), System._report),
@@ -434,6 +415,13 @@ _ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
     Tick: System._market,
     MarketTrade: System._market,
     MarketFollows: System._follow,
+    msg.GuardTick: System._guard_tick,
+    msg.ForGuards: System._for_guards,
+    msg.HealthReport: System._for_guards,
+    msg.PassEnded: System._for_guards,
+    msg.Degrade: System._degrade,
+    msg.Recover: System._recover,
+    msg.ResetGuard: System._reset_guard,
     msg.Ask: System._ask,
     msg.RaiseSignal: System._raise_signal,
     msg.SignalForDoor: System._to_door,

@@ -4,9 +4,9 @@ from inside a decision.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
@@ -15,9 +15,10 @@ from fsm.facts import OrderFill
 from fsm.instrument import Instrument
 from fsm.market import Tick
 from fsm.mode import ControlLevel, ModeState, Permission, permitted
+from fsm.money import ZERO
 from fsm.order import TERMINAL, OrderState
 from fsm.timestamps import SECOND_US
-from fsm.vocabulary import TradingMode
+from fsm.vocabulary import OrderRole, TradingMode
 from storage.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -42,6 +43,13 @@ class Rules:
     backoff_max_us: int = 30 * SECOND_US
     max_in_flight_us: int = 60 * SECOND_US
     query_timeout_us: int = 5 * SECOND_US
+    queries_per_pass_max: int = 50
+    assume_fill_when_young: bool = False
+    cancel_external: bool = False
+    truth_tolerance_abs: Decimal = Decimal("0.0001")
+    truth_tolerance_bps: Decimal = Decimal(5)
+    truth_tolerances: Mapping[str, Decimal] = field(factory=dict)
+    truth_halt_after_us: int = 300 * SECOND_US
     max_position_usd: Decimal | None = Decimal(5)
     max_session_loss: Decimal | None = Decimal(20)
     daily_drawdown: Decimal | None = Decimal(20)
@@ -52,6 +60,12 @@ class Rules:
     stale_after_us: int = 5 * SECOND_US
     allowed_instruments: frozenset[str] = frozenset()
     allowed_strategies: frozenset[str] = frozenset()
+    episodes_max: int = 3
+    guard_interval_us: int = 4 * SECOND_US
+    wallet_truth_degrades: bool = True
+    """Whether a difference that the reconciler finds in a running session degrades."""
+    guards: Mapping[str, Any] = field(factory=dict)
+    """The settings of the guards that are on, by name (`actors.guards.settings`)."""
 
 
 @define(slots=True)
@@ -93,13 +107,27 @@ class World:
     mode: ModeState = ModeState.STARTING
     sources: frozenset[str] = frozenset()
     """Who keeps the system DEGRADED."""
+    episodes: Mapping[str, int] = field(factory=dict)
+    """How often each source that spends episodes has entered DEGRADED in this session."""
     control: ControlLevel = ControlLevel.OFF
     journal_ok: bool = True
     now_us: int = 0
     seq: int = 0
     disabled_strategies: set[str] = field(factory=set)
+    """Strategies that failed in this run."""
+    strategies_off: Mapping[str, str] = field(factory=dict)
+    """Strategies that a guard has switched off, and why; folded."""
+    strategy_pnl: dict[str, Decimal] = field(factory=dict)
+    """Realized PnL of this session net of fees, by strategy; quote units."""
+    quoted: dict[str, None] = field(factory=dict)
+    """Instruments on which a quote of ours was placed in this session."""
+    day_start_pnl: Callable[[], Decimal] = lambda: ZERO
+    """Realized PnL net of fees at the beginning of this UTC day."""
+    is_connected: Callable[[], bool] = lambda: True
+    """Whether the venue's stream is open."""
     log_counts: dict[str, int] = field(factory=dict)
     find_by_venue_id: Callable[[str], str | None] = lambda venue_order_id: None
+    find_order: Callable[[str], Order | None] = lambda client_order_id: None
     find_position: Callable[[str], Position | None] = lambda position_id: None
     open_of_strategy: dict[tuple[str, str], int] = field(factory=dict)
     """(strategy, instrument) -> how many of its positions are open."""
@@ -108,6 +136,10 @@ class World:
     """Whether a fill that a pass fetched again is in the books as it is; such are counted."""
     money_version: int = 0
     by_instrument: dict[str, dict[str, None]] = field(factory=dict)
+
+    def is_off(self, strategy: str) -> bool:
+        """A strategy that may not open anything: it failed, or a guard switched it off."""
+        return strategy in self.disabled_strategies or strategy in self.strategies_off
 
     def open_positions(self, instrument: str) -> list[Position]:
         """Positions of an instrument that are in memory, ended ones on their way out included."""
@@ -151,5 +183,10 @@ class World:
         )
 
     def live_orders(self) -> list[Order]:
-        """All orders that are not terminal, oldest first."""
-        return [order for order in self.orders.values() if order.state not in TERMINAL]
+        """All orders of ours that are not terminal, oldest first; those that somebody else placed
+        are not waited for, swept or counted."""
+        return [
+            order
+            for order in self.orders.values()
+            if order.state not in TERMINAL and order.role is not OrderRole.EXTERNAL
+        ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Generic, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fsm.money import ZERO
 from fsm.vocabulary import FillStatus, Liquidity, OrderType, Side
@@ -62,6 +62,8 @@ class OrderFill:
     order_price: Decimal | None = None
     realized_pnl: Decimal | None = None
     venue_us: int = 0
+    fetched: bool = field(default=False, eq=False, repr=False)
+    """A query of ours brought it, not the stream: then it may be one that came without a name."""
 
 
 @frozen(slots=True, kw_only=True)

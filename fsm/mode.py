@@ -119,6 +119,18 @@ def _safety_edges() -> list[Edge]:
         ),
         *edges([S.IDLE], T.REGIME_GOOD, S.ACTIVE, "the regime is good again, with hysteresis"),
         *edges(
+            [S.RECONCILING, S.DEGRADED, S.HALTED],
+            T.REGIME_BAD,
+            None,
+            "remembered: what follows the way out is IDLE",
+        ),
+        *edges(
+            [S.RECONCILING, S.DEGRADED, S.HALTED],
+            T.REGIME_GOOD,
+            None,
+            "remembered: what follows the way out is ACTIVE",
+        ),
+        *edges(
             RUNNING, T.DEGRADE, S.DEGRADED, "a source asks for safety; the set of sources grows"
         ),
         *edges([S.DEGRADED], T.RECOVERED, S.ACTIVE, "the last source recovered", CLEAR),

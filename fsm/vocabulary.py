@@ -89,6 +89,15 @@ class PnlSource(StrEnum):
     INFERRED = "inferred"
 
 
+class HeldOutcome(StrEnum):
+    """What a person says became of an order that was held for review."""
+
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    FILLED = "filled"
+
+
 class ExitReason(StrEnum):
     """Why a position is left, in falling priority: an earlier one may raise the urgency."""
 

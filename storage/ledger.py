@@ -295,7 +295,21 @@ class Ledger:
             self._move(
                 instrument.quote, event.realized_delta
             )  # its fill came without a price (P01)
+        if instrument is not None and event.cause == "manual_trade":
+            self._traded_away(instrument, event.qty_delta)
         self._expose(event, margined=instrument is not None and instrument.is_margined)
+
+    def _traded_away(self, instrument: Instrument, delta: Decimal) -> None:
+        """Somebody traded at the venue (X17): the quantity is evident, what it brought is not, and
+        is left for the comparison with the wallet to show."""
+        if instrument.is_margined:
+            net = apply_fill(self.net(instrument.name), delta, None)
+            self.nets[instrument.name] = net.holding
+            return
+        self._move(instrument.base, delta)
+        if instrument.base in self.wac:
+            qty, average = self.wac[instrument.base]
+            self.wac[instrument.base] = (max(qty + delta, ZERO), average)
 
     def _expose(self, event: ev.PositionChanged, *, margined: bool) -> None:
         if event.state in ENDED:

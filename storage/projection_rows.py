@@ -30,10 +30,17 @@ _CANCEL_TRIGGERS = (OrderTrigger.CANCEL_REQUESTED, OrderTrigger.ENGINE_CANCEL)
 
 
 def on(kind: type[E]) -> Callable[[Callable[[Batch, Recorded, E], None]], None]:
-    """Register the row function of one event type."""
+    """Register a row function of one event type; of several each writes its own tables."""
 
     def register(function: Callable[[Batch, Recorded, E], None]) -> None:
-        HANDLERS[kind.__name__] = function
+        first = HANDLERS.get(kind.__name__)
+
+        def both(batch: Batch, at: Recorded, event: E) -> None:
+            assert first is not None
+            first(batch, at, event)
+            function(batch, at, event)
+
+        HANDLERS[kind.__name__] = function if first is None else both
 
     return register
 
@@ -81,6 +88,7 @@ def _session_ended(batch: Batch, at: Recorded, e: ev.SessionEnded) -> None:
             "ended_at": iso_utc(e.ended_at_us),
             "halt_reason": e.halt_reason,
             "clean": int(e.clean),
+            "truth": e.truth,
             "ticks": e.ticks,
         },
     )

@@ -1,4 +1,4 @@
-"""Which rows capital, mode, reconciler and feeds write. Pure copying, as in `projection_rows`."""
+"""Which rows capital, reconciler and feeds write. Pure copying, as in `projection_rows`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from fsm import events as ev
 from fsm.events import Recorded
-from fsm.mode import ModeTrigger
 from fsm.money import plain
 from fsm.timestamps import iso_utc
 from storage.projection_rows import compact_json, on, when
@@ -68,25 +67,6 @@ def _account(batch: Batch, at: Recorded, e: ev.AccountSnapshotTaken) -> None:
     )
 
 
-@on(ev.ModeMoved)
-def _mode_moved(batch: Batch, at: Recorded, e: ev.ModeMoved) -> None:
-    if e.trigger in (ModeTrigger.DEGRADE, ModeTrigger.HALT, ModeTrigger.DIVERGENCE):
-        batch.insert(
-            "circuit_breaker_events",
-            at.seq,
-            {
-                "seq": at.seq,
-                "breaker": e.source or e.reason,
-                "condition": e.condition,
-                "triggered_at": when(at.at_us),
-                "session_id": batch.session_id,
-                "context": compact_json(
-                    {"state": e.state, "reason": e.reason, "sources": e.sources}
-                ),
-            },
-        )
-
-
 @on(ev.AnomalyRecorded)
 def _anomaly(batch: Batch, at: Recorded, e: ev.AnomalyRecorded) -> None:
     batch.insert(
@@ -123,6 +103,11 @@ def _books_compared(batch: Batch, at: Recorded, e: ev.BooksCompared) -> None:
 
 @on(ev.FeedGapRecorded)
 def _feed_gap(batch: Batch, at: Recorded, e: ev.FeedGapRecorded) -> None:
+    if e.grown:
+        told = {"instrument": e.instrument, "from_time": iso_utc(e.from_us), "lost": 0}
+        for seq in batch.keys_where("feed_gaps", told):
+            batch.update("feed_gaps", seq, {"to_time": iso_utc(e.to_us)})
+        return
     batch.insert(
         "feed_gaps",
         at.seq,

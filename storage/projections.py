@@ -17,7 +17,7 @@ from sqlite_utils import Database
 
 from fsm.events import Recorded
 from fsm.money import plain
-from storage import projection_rows, projection_rows_account
+from storage import projection_rows, projection_rows_account, projection_rows_guards
 from storage.inserts import insert
 from storage.journal import JournalReader
 from storage.schema import PROJECTION_STATE, PROJECTIONS, create_projections, drop_projections
@@ -164,6 +164,21 @@ class Batch:
         ).fetchone()
         return row[0] if row else None
 
+    def keys_where(self, table: str, wanted: Row) -> list[object]:
+        """Keys of the rows that hold these values now, this batch included."""
+        pk = PROJECTIONS[table][1]
+        where = " AND ".join(f"{column} IS ?" for column in wanted)
+        rows = self.conn.execute(
+            f"SELECT {pk} FROM {table} WHERE {where}", tuple(wanted.values())
+        ).fetchall()
+        changed = self._changed[table]
+        found = [
+            key for (key,) in rows if wanted.items() <= (wanted | changed.get(key, {})).items()
+        ]
+        return found + [
+            key for key, row in self._new[table].items() if wanted.items() <= row.items()
+        ]
+
     def add_flag(self, table: str, key: object, *flags: str) -> None:
         """Add words to a row's flag list, each once."""
         held: list[str] = msgspec.json.decode(self.current(table, key, "flags") or "[]")
@@ -248,4 +263,5 @@ def _differences(
 
 
 _HANDLERS: Mapping[str, Callable[[Batch, Recorded, Any], None]] = projection_rows.HANDLERS
-assert projection_rows_account  # imported for what it registers in HANDLERS
+assert projection_rows_account  # imported for what they register in HANDLERS
+assert projection_rows_guards

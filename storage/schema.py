@@ -25,6 +25,7 @@ PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
             "ended_at": str,
             "halt_reason": str,
             "clean": int,
+            "truth": str,
             "version": str,
             "seed": int,
             "orders": int,
@@ -178,9 +179,15 @@ PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
             "triggered_at": str,
             "context": str,
             "session_id": str,
+            "source": str,
+            "action": str,
+            "cooldown_seconds": int,
+            "manual_reset_required": int,
+            "ended_at": str,
+            "outcome": str,
         },
         "seq",
-        "one row each time a source took the system to DEGRADED or HALTED",
+        "one row a trip of a guard, and each time another source led to DEGRADED or HALTED",
     ),
     "reconciler_anomalies": (
         {
@@ -258,7 +265,16 @@ def _m3_fill_indexes(db: Database) -> None:
         db[table].create_index(columns, if_not_exists=True)  # type: ignore[union-attr]
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_m1_record, _m2_projections, _m3_fill_indexes)
+def _m4_what_became_of_trips(db: Database) -> None:
+    create_projections(db)
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (
+    _m1_record,
+    _m2_projections,
+    _m3_fill_indexes,
+    _m4_what_became_of_trips,
+)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -66,6 +66,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "ended_at": "when it ended, empty while it runs or when it was killed",
         "halt_reason": "the first precise cause of its end",
         "clean": "1 after an orderly end",
+        "truth": "its last comparison with the venue: `ok`, `warn`, `halt` or `unverified`",
         "version": "the version of holdfast that ran it",
         "seed": "the seed of a simulated session",
         "orders": "orders intended in it",
@@ -142,10 +143,17 @@ COLUMNS: dict[str, dict[str, str]] = {
         "source_note": "where it came from",
     },
     "circuit_breaker_events": {
-        "breaker": "the source, or the halt's reason",
-        "condition": "which condition of it",
+        "breaker": "guard and condition, the source, or the halt's reason",
+        "condition": "what held, in words",
         "triggered_at": "when",
-        "context": "JSON object: state, reason and sources after it",
+        "context": "JSON object: what the guard saw; for other sources the mode after it",
+        "source": "the source in the mode's set; a guard's own name",
+        "action": "`degrade`, `idle`, `halt` or `strategy_off`",
+        "cooldown_seconds": "recovery was not looked at before",
+        "manual_reset_required": "1 where only a person ends it",
+        "ended_at": "when it was over; empty while it stands",
+        "outcome": "how it ended: `recovered`, `operator WHO: WHY`, `halted REASON`, "
+        "`resumed: WHY` or `session over`",
     },
     "reconciler_anomalies": {
         "kind": "a short word for it",
@@ -159,7 +167,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "feed_gaps": {
         "from_time": "last data before the gap",
-        "to_time": "first data after it",
+        "to_time": "first data after it, or as long as it was seen to last",
         "reason": "why",
         "lost": "how many items are known to be lost",
     },

@@ -19,6 +19,7 @@ from actors.engine import Engine
 from actors.messages import RaiseSignal
 from actors.strategies.base import Signal
 from actors.venues.port import SimulatedGateway
+from fsm.facts import OrderFill
 from fsm.market import MarketTrade, Tick
 from fsm.vocabulary import OrderRole
 
@@ -119,6 +120,31 @@ class Commands:
     def _recover(self, step: Step) -> None:
         self._ask(step, msg.Recover(step.action.source))
 
+    def _resolve(self, step: Step) -> None:
+        wish: sc.ResolveStep = step.action
+        trades = tuple(
+            OrderFill(
+                trade_id=trade.trade_id,
+                qty=trade.qty,
+                price=trade.price,
+                fee=trade.fee,
+                fee_asset=trade.fee_asset,
+            )
+            for trade in wish.trades
+        )
+        command = msg.ResolveHeld(
+            client_order_id=wish.client_order_id,
+            outcome=wish.as_,
+            evidence=wish.evidence,
+            who=wish.who,
+            trades=trades,
+        )
+        self._ask(step, command)
+
+    def _reset(self, step: Step) -> None:
+        wish: sc.ResetStep = step.action
+        self._ask(step, msg.ResetGuard(wish.guard, wish.who, wish.why))
+
     def _tick(self, step: Step) -> None:
         tick: sc.TickStep = step.action
         now_us = self.engine.clock.now_us()
@@ -152,5 +178,7 @@ _COMMANDS: dict[str, Any] = {
     "control": Commands._control,
     "degrade": Commands._degrade,
     "recover": Commands._recover,
+    "resolve": Commands._resolve,
+    "reset": Commands._reset,
 }
 KINDS = tuple(_COMMANDS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from actors.chaos import scenario as sc
 from actors.chaos.expectations import parse_expectations
 from actors.chaos.scenario import Scenario, ScenarioError, Step
 from actors.chaos.strict import Wrong, duration_us, nearest, structure
-from actors.config import Config, ConfigError, with_overrides
+from actors.config import Config, ConfigError, config_reference, with_overrides
+from actors.guards.desk import KINDS
 from actors.toml_lines import toml_path
 from fsm.vocabulary import InstrumentKind
 
@@ -33,6 +34,8 @@ _STEPS: dict[str, type] = {
     "control": sc.ControlStep,
     "degrade": sc.SourceStep,
     "recover": sc.SourceStep,
+    "resolve": sc.ResolveStep,
+    "reset": sc.ResetStep,
     "fault": sc.FaultStep,
 }
 _OTHER_STEPS = ("venue", "restart", "reconcile", "wait", "expect", "capital")
@@ -181,10 +184,6 @@ def _header(file: _File, steps: tuple[Step, ...]) -> Scenario:
     for key in raw:
         if key not in _HEADER:
             raise file.wrong(key, f"unknown key; {nearest(key, (*_HEADER, 'step'))}", (key,))
-    if raw.get("guards"):
-        raise file.wrong(
-            "guards", "guards come with a later version: leave the list empty", ("guards",)
-        )
     venue = _venue(file, raw.get("venue", {}))
     rows = raw.get("instrument", [])
     if not isinstance(rows, list) or not rows:
@@ -194,8 +193,13 @@ def _header(file: _File, steps: tuple[Step, ...]) -> Scenario:
         for n, row in enumerate(rows)
     )
     values: dict[str, Any] = {
-        key: raw[key] for key in ("name", "incident", "naive", "seed") if key in raw
+        key: raw[key] for key in ("name", "incident", "naive", "seed", "guards") if key in raw
     }
+    for name in values.get("guards", ()):
+        if name not in KINDS:
+            raise file.wrong(
+                "guards", f"no guard {name!r}; {nearest(str(name), KINDS)}", ("guards",)
+            )
     values.setdefault("name", file.path.stem)
     values["file"] = str(file.path)
     values["balances"] = raw.get("balances", {})
@@ -211,6 +215,7 @@ def _header(file: _File, steps: tuple[Step, ...]) -> Scenario:
         instruments=instruments,
         balances=head.balances,
         config=config,
+        guards=head.guards,
         steps=steps,
     )
 
@@ -234,22 +239,28 @@ def _flat_config(file: _File, raw: Any) -> dict[str, Any]:
     """Dotted keys and tables alike: `"risk.stop_pct" = 3` or `[config.risk]`."""
     if not isinstance(raw, Mapping):
         raise file.wrong("config", f"must be a table, not {raw!r}", ("config",))
-    flat: dict[str, Any] = {}
-    for key, value in raw.items():
-        if isinstance(value, Mapping) and "." not in key:
-            flat |= {f"{key}.{name}": item for name, item in value.items()}
-        else:
-            flat[key] = value
+    flat = dict(_flattened(raw, {row.key for row in config_reference()}))
     checked = Config()
     for key, value in flat.items():
         where = f"{file.path}:{file.line(('config', *key.split('.')))}"
         if ("config", key) in file.lines:
             where = f"{file.path}:{file.lines['config', key]}"
         try:
-            checked = with_overrides(checked, {key: value}, where)
+            checked = with_overrides(checked, {key: value}, where, together=False)
         except ConfigError as problem:
             raise ScenarioError(str(problem)) from None
     return flat
+
+
+def _flattened(
+    table: Mapping[str, Any], known: Collection[str], prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and key not in known:
+            yield from _flattened(value, known, f"{key}.")
+        else:
+            yield key, value
 
 
 def _built(file: _File, cls: type, raw: Any, key: str, at: tuple[Any, ...]) -> Any:

@@ -27,8 +27,9 @@ from actors.chaos.observed import LogTokens, observed
 from actors.chaos.outcome import Failure, Outcome
 from actors.chaos.scenario import Scenario, ScenarioError, Step
 from actors.chaos.stream import Speaker
-from actors.config import Config, ConfigError, with_overrides
+from actors.config import Config, ConfigError, refuse, with_overrides
 from actors.engine import Engine, EngineSettings
+from actors.guards.checks import unknown_instruments
 from actors.runtime.clock import SimulatedClock
 from actors.settings import rules_from
 from actors.simulation import Simulation
@@ -60,13 +61,21 @@ def rules_of(scenario: Scenario) -> Rules:
     Raises ScenarioError for a key that the configuration does not know.
     """
     try:
-        rules = rules_from(with_overrides(Config(), scenario.config, scenario.file))
+        config = with_overrides(Config(), scenario.config, scenario.file)
+        names = [spec.name for spec in scenario.instruments]
+        refuse(config, unknown_instruments(config.guards, names))
+        rules = rules_from(config)
     except ConfigError as problem:
         raise ScenarioError(f"{problem}") from None
     off: dict[str, Any] = {k: None for k in _CAPS if f"risk.{k}" not in scenario.config}
-    if "feed.stale_after_s" not in scenario.config:
+    if "feed.stale_after_s" not in scenario.config and "stale_feed" not in scenario.guards:
         off["stale_after_us"] = _NEVER_US
-    return evolve(rules, **off)
+    guards = {name: getattr(config.guards, name) for name in scenario.guards}
+    corridor = guards.get("inventory_corridor")
+    if corridor is not None and not corridor.instruments:
+        # Nothing need be quoted first: the file is about it.
+        guards["inventory_corridor"] = evolve(corridor, instruments=tuple(names))
+    return evolve(rules, guards=guards, **off)
 
 
 def run_scenario(scenario: Scenario, keep: Path | None = None) -> Outcome:
@@ -262,8 +271,9 @@ class Runner:
         inbox = self.engine.inbox
         inbox.command(msg.StopSession("restart"))
         self.simulation.settle()
-        inbox.command(msg.PassDue("orders"))
-        self.simulation.settle()
+        for scope in ("orders", "books"):
+            inbox.command(msg.PassDue(scope))
+            self.simulation.settle()
         ticks = sum(view.ticks for view in self.engine.world.markets.values())
         inbox.command(msg.EndSession(reason="restart", clean=True, ticks=ticks))
         self.simulation.settle()

@@ -24,11 +24,14 @@ from actors.chaos.steps import (
     FillEvent,
     FundingEvent,
     Named,
+    NamedTrade,
     OrderEvent,
     PositionEvent,
     ReportedFill,
     ReportedOrder,
     ReportedPosition,
+    ResetStep,
+    ResolveStep,
     SessionEvent,
     SignalStep,
     SourceStep,
@@ -65,12 +68,15 @@ __all__ = [
     "InstrumentSection",
     "Level",
     "Named",
+    "NamedTrade",
     "OrderEvent",
     "PositionEvent",
     "QueryKind",
     "ReportedFill",
     "ReportedOrder",
     "ReportedPosition",
+    "ResetStep",
+    "ResolveStep",
     "Restart",
     "Result",
     "Scenario",
@@ -158,4 +164,6 @@ class Scenario:
     instruments: tuple[InstrumentSection, ...] = ()
     balances: dict[str, Decimal] = field(factory=dict)
     config: dict[str, Any] = field(factory=dict)
+    guards: tuple[str, ...] = ()
+    """The guards that are on; every other one is off."""
     steps: tuple[Step, ...] = ()

@@ -9,7 +9,15 @@ from attrs import frozen
 
 from actors.chaos.words import FaultKind, Level, QueryKind, Result, Us
 from fsm.money import ONE, ZERO
-from fsm.vocabulary import ExitReason, FillStatus, OrderRole, OrderType, Side, TimeInForce
+from fsm.vocabulary import (
+    ExitReason,
+    FillStatus,
+    HeldOutcome,
+    OrderRole,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 
 
 @frozen(kw_only=True)
@@ -64,6 +72,37 @@ class CancelStep:
 
     client_order_id: str
     reason: str = "scenario"
+
+
+@frozen(kw_only=True)
+class NamedTrade:
+    """One of `trades` that a person names."""
+
+    trade_id: str
+    qty: Decimal
+    price: Decimal | None = None
+    fee: Decimal = ZERO
+    fee_asset: str | None = None
+
+
+@frozen(kw_only=True)
+class ResolveStep:
+    """A person says what became of a held order."""
+
+    client_order_id: str
+    as_: HeldOutcome
+    evidence: str = "scenario"
+    who: str = "scenario"
+    trades: tuple[NamedTrade, ...] = ()
+
+
+@frozen(kw_only=True)
+class ResetStep:
+    """A person opens a guard."""
+
+    guard: str
+    who: str = "scenario"
+    why: str = "scenario"
 
 
 @frozen(kw_only=True)

@@ -1,17 +1,20 @@
 """`holdfast control`: the operator's levers on the running service, answered after its commit.
 
-Works through the control socket beside the database. Claims nothing that the venue has not
-confirmed: the answer is that the command is recorded, `holdfast status` shows what came of it.
+Works through the control socket beside the database; a held order is resolved without a service
+too. Claims nothing that the venue has not confirmed: the answer is that the command is recorded,
+`holdfast status` shows what came of it.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from actors.cli.options import DONE, HERE, REFUSED, UNAVAILABLE, CommandFailed, Json, Place
+from actors.cli.options import DONE, HERE, REFUSED, UNAVAILABLE, USAGE, CommandFailed, Json, Place
+from fsm.vocabulary import HeldOutcome
 
 _ANSWER_S = 15.0
 
@@ -25,6 +28,9 @@ class Lever(StrEnum):
     EMERGENCY = "emergency"
     RESUME = "resume"
     STOP = "stop"
+    RESOLVE = "resolve"
+    RECOVER = "recover"
+    RESET = "reset"
 
 
 _RECORDED = {
@@ -33,51 +39,132 @@ _RECORDED = {
     Lever.EMERGENCY: "emergency: every entry is taken back, every position is being left",
     Lever.RESUME: "resumed",
     Lever.STOP: "the service is stopping",
+    Lever.RESOLVE: "resolved as you said, with your name",
+    Lever.RECOVER: "recovered with your name",
+    Lever.RESET: "the guard looks anew",
 }
+#: The levers that are about one thing, and what names it in the request.
+_NAMED = {Lever.RESOLVE: "order", Lever.RECOVER: "source", Lever.RESET: "guard"}
 
 
 def control(
     lever: Annotated[Lever, Parameter(help="What to do; `show` only looks.")] = Lever.SHOW,
+    name: Annotated[
+        str | None,
+        Parameter(help="The order to resolve, source to recover, guard to reset."),
+    ] = None,
     /,
     *,
     who: Annotated[str, Parameter(help="Who asks; recorded.")] = "operator",
-    why: Annotated[str, Parameter(help="Why; recorded.")] = "",
+    why: Annotated[
+        str, Parameter(name=("--why", "--evidence"), help="Why, or how you know; recorded.")
+    ] = "",
+    outcome: Annotated[
+        HeldOutcome | None, Parameter(name="--as", help="`resolve`: what became of the order.")
+    ] = None,
+    trades: Annotated[
+        Path | None,
+        Parameter(help="`resolve`: the venue's trades, CSV: trade_id, qty, price, fee, fee_asset."),
+    ] = None,
     place: Place = HERE,
     json: Json = False,
 ) -> int:
     """Show or move the kill switch of the running service: pause, flatten, emergency, resume, stop.
 
+    `resolve ORDER --as canceled|expired|rejected|filled --evidence TEXT --who NAME` ends what is
+    held for review; it also works on a database that no service is running on. `recover SOURCE`
+    takes a source of DEGRADED away, `reset GUARD` opens a guard that only a person may open.
+
     Exit code 3 when it is refused, 4 when no service answers.
     """
-    from actors.cli.output import print_json
+    path = place.database()
+    request = _request(lever, name, who, why, outcome, trades)
+    answer = _asked(path, lever, request)
+    if not answer.get("ok"):
+        raise CommandFailed(f"{path}: {answer.get('error', 'refused')}", REFUSED)
+    _show(lever, answer, json)
+    return DONE
+
+
+def _request(
+    lever: Lever,
+    name: str | None,
+    who: str,
+    why: str,
+    outcome: HeldOutcome | None,
+    trades: Path | None,
+) -> dict[str, Any]:
+    if lever is not Lever.RESOLVE and (outcome is not None or trades is not None):
+        raise CommandFailed(f"control {lever}: --as and --trades belong to `resolve`", USAGE)
+    if lever not in _NAMED and name is not None:
+        raise CommandFailed(f"control {lever}: takes no name, and {name!r} was given", USAGE)
+    if lever is Lever.SHOW:
+        return {"command": "live"}
+    if lever in (Lever.RESUME, Lever.STOP):
+        return {"command": lever, "who": who, "why": why}
+    if lever not in _NAMED:
+        return {"command": "control", "level": lever, "who": who, "why": why}
+    what = _NAMED[lever]
+    if not name:
+        raise CommandFailed(
+            f"control {lever}: which {what}? `control {lever} {what.upper()}`", USAGE
+        )
+    if not why.strip():
+        raise CommandFailed(f"control {lever} {name}: say why: --why TEXT (it is recorded)", USAGE)
+    request: dict[str, Any] = {"command": lever, what: name, "who": who, "why": why}
+    if lever is Lever.RESOLVE:
+        if outcome is None:
+            choices = "|".join(HeldOutcome)
+            raise CommandFailed(f"control resolve {name}: as what? --as {choices}", USAGE)
+        request["as"] = outcome
+        if trades is not None:
+            from actors.cli.trades_file import read_trades
+
+            request["trades"] = read_trades(trades)
+    return request
+
+
+def _asked(path: Path, lever: Lever, request: dict[str, Any]) -> dict[str, Any]:
+    """The service's answer; without a service the database itself takes a resolution."""
     from actors.runtime.control_socket import ControlUnavailable, ask
 
-    path = place.database()
-    request: dict[str, Any] = {"command": "control", "level": lever, "who": who, "why": why}
-    if lever is Lever.SHOW:
-        request = {"command": "live"}
-    elif lever in (Lever.RESUME, Lever.STOP):
-        request["command"] = lever
     try:
-        answer = ask(path, request, timeout_s=_ANSWER_S)
+        return ask(path, request, timeout_s=_ANSWER_S)
     except ControlUnavailable as problem:
+        if lever is Lever.RESOLVE and path.exists():
+            return _resolved_offline(path, request)
         raise CommandFailed(
             f"{path}: no service answers; start one with `holdfast run --db {path}`, or see "
             "`holdfast status`",
             UNAVAILABLE,
         ) from problem
-    if not answer.get("ok"):
-        raise CommandFailed(f"{path}: {answer.get('error', 'refused')}", REFUSED)
-    if lever is Lever.SHOW:
-        mode = answer["document"]["mode"]
+
+
+def _resolved_offline(path: Path, request: dict[str, Any]) -> dict[str, Any]:
+    from actors.control_requests import command_of
+    from actors.offline import carry_out
+
+    try:
+        answer = carry_out(path, command_of(request))
+    except BlockingIOError as problem:
+        raise CommandFailed(f"{problem}, and does not answer; try again", UNAVAILABLE) from problem
+    except ValueError as problem:
+        return {"ok": False, "error": str(problem)}
+    return {"ok": bool(answer.get("accepted")), **answer}
+
+
+def _show(lever: Lever, answer: dict[str, Any], json: bool) -> None:
+    from actors.cli.output import print_json
+
+    if lever is not Lever.SHOW:
         if json:
-            print_json(mode)
+            print_json(answer)
         else:
-            sources = ", ".join(source["source"] for source in mode["sources"])
-            print(f"{mode['state']}, control {mode['control']}{f' ({sources})' if sources else ''}")
-        return DONE
+            print(f"{_RECORDED[lever]}; `holdfast status` shows what the venue has confirmed")
+        return
+    mode = answer["document"]["mode"]
     if json:
-        print_json(answer)
+        print_json(mode)
     else:
-        print(f"{_RECORDED[lever]}; `holdfast status` shows what the venue has confirmed")
-    return DONE
+        sources = ", ".join(source["source"] for source in mode["sources"])
+        print(f"{mode['state']}, control {mode['control']}{f' ({sources})' if sources else ''}")

@@ -16,6 +16,11 @@ from cyclopts import Parameter
 from actors.cli.options import HERE, USAGE, CommandFailed, Json, Place, check_count
 
 _LIVE_TIMEOUT_S = 2.0
+_HOW_TO_RESOLVE = (
+    "\nLook each one up at the venue, then: holdfast control resolve ORDER --as "
+    "canceled|expired|rejected|filled\n--evidence TEXT --who NAME; `filled` names the venue's "
+    "trades with --trades FILE. Funds stay reserved until then."
+)
 Limit = Annotated[int | None, Parameter(help="At most this many, the newest.")]
 
 
@@ -88,7 +93,11 @@ def orders(
         "client_order_id state role instrument side type qty limit_price filled_qty avg_price "
         "fees reason created_at"
     )
-    _show(found, columns, json, "No orders.")
+    if held:
+        columns = "client_order_id role instrument side qty filled_qty reason flags created_at"
+    _show(found, columns, json, "No orders." if not held else "No order is held.")
+    if held and found and not json:
+        print(_HOW_TO_RESOLVE)
     return 0
 
 
@@ -139,7 +148,9 @@ def sessions(*, limit: Limit = None, json: Json = False, place: Place = HERE) ->
     for row in found:
         for name in ("clean", "recovery"):
             row[name] = None if row[name] is None else bool(row[name])
-    columns = "session_id mode venue started_at ended_at halt_reason clean recovery orders fills"
+    columns = (
+        "session_id mode venue started_at ended_at halt_reason clean truth recovery orders fills"
+    )
     _show(found, columns + " positions_closed ticks", json, "No sessions.")
     return 0
 

@@ -62,7 +62,7 @@ class Door:
     def evolve(self, event: ev.Event, at_us: int, pnl_net: Decimal) -> None:
         """Fold what the limits need: entries for the rate, the day's opening PnL."""
         self.roll(at_us, pnl_net)
-        if type(event) is ev.OrderIntended and event.role is not OrderRole.EXIT:
+        if type(event) is ev.OrderIntended and event.role in (OrderRole.ENTRY, OrderRole.QUOTE):
             self.entries_at.append(at_us)
             while self.entries_at and self.entries_at[0] <= at_us - _MINUTE_US:
                 self.entries_at.popleft()
@@ -73,6 +73,10 @@ class Door:
         """A new UTC day begins with the PnL as it was before its first event."""
         if at_us // _DAY_US != self.day:
             self.day, self.day_start_pnl = at_us // _DAY_US, pnl_net
+
+    def start_of_day(self, now_us: int, pnl_net: Decimal) -> Decimal:
+        """PnL at the beginning of the day that it is now, also before its first event."""
+        return self.day_start_pnl if now_us // _DAY_US == self.day else pnl_net
 
     def entries_in_last_minute(self, now_us: int) -> int:
         """Entry and quote orders of the last 60 seconds."""
@@ -124,7 +128,7 @@ def _mode(door: Door, wish: Wish, world: World) -> ev.RuleCheck:
 
 def _strategy(door: Door, wish: Wish, world: World) -> ev.RuleCheck:
     name, allowed = wish.signal.strategy, world.rules.allowed_strategies
-    passed = (not allowed or name in allowed) and name not in world.disabled_strategies
+    passed = (not allowed or name in allowed) and not world.is_off(name)
     return _check("allowed_strategies", passed, ", ".join(sorted(allowed)) or "all", name)
 
 
@@ -226,7 +230,8 @@ def _session_loss(door: Door, wish: Wish, world: World) -> ev.RuleCheck:
 
 def _daily_loss(door: Door, wish: Wish, world: World) -> ev.RuleCheck:
     cap = world.rules.daily_drawdown
-    loss = door.day_start_pnl - (world.ledger.realized_pnl - world.ledger.fees_paid)
+    net = world.ledger.realized_pnl - world.ledger.fees_paid
+    loss = door.start_of_day(world.now_us, net) - net
     return _check("daily_drawdown", cap is None or loss < cap, "none" if cap is None else cap, loss)
 
 

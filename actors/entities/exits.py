@@ -151,7 +151,7 @@ def reopened(position: Position, decision: Decision, world: World, holding: Hold
             )
         )
     )
-    strategy_on = position.strategy is None or position.strategy not in world.disabled_strategies
+    strategy_on = position.strategy is None or not world.is_off(position.strategy)
     wanted = WANTED_OUT.get(world.control)
     kept = world.mode is ModeState.ACTIVE and strategy_on and position.effective_stop is not None
     if (kept and wanted is None) or world.mode in (ModeState.STOPPING, ModeState.STOPPED):
@@ -370,6 +370,8 @@ def exit_ended(position: Position, decision: Decision, world: World, ended: msg.
                 reason=f"{ended.client_order_id} ended {ended.ended_as}",
             )
         )
+        if ended.ended_as == OrderState.REJECTED:
+            decision.tells.append(msg.PassDue("books"))  # is there still something to exit (X17)?
         if position.failures + 1 >= world.rules.exit_attempts_max:
             _alarm(position, decision, f"{position.failures + 1} exits failed")
         if position.failures > 0:

@@ -6,19 +6,20 @@ trade gets a hash of what it says for an id, so that no restart can invent it tw
 
 from __future__ import annotations
 
-import hashlib
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from actors import messages as msg
 from actors.effects import Notify
+from actors.entities import replacing
+from actors.entities.trades import unnamed_id
 from actors.runtime.actor import Decision
 from fsm import events as ev
 from fsm import facts
 from fsm import order as machine
 from fsm.money import ZERO, divide
 from fsm.order import OrderTrigger
-from fsm.vocabulary import FillStatus
+from fsm.vocabulary import FillStatus, PnlSource
 
 if TYPE_CHECKING:
     from actors.entities.order import Order
@@ -42,7 +43,7 @@ def fill_key(
 
 
 def on_fill(order: Order, fact: facts.OrderFill, world: World) -> Decision:
-    trade_id = fact.trade_id or _synthetic_trade_id(order.client_order_id, fact)
+    trade_id = fact.trade_id or unnamed_id(order.client_order_id, fact)
     if order.trades is not None and trade_id in order.trades:
         return _known_trade(order, trade_id, fact)
     if fact.qty <= 0:
@@ -51,6 +52,9 @@ def on_fill(order: Order, fact: facts.OrderFill, world: World) -> Decision:
                 order.anomaly("fill_without_quantity", f"{trade_id}: qty {fact.qty}", "not booked")
             ]
         )
+    stand_in = replacing.stood_for(order, fact) if order.unproven else None
+    if stand_in is not None:
+        return replacing.replace(order, fact, trade_id, stand_in, world)
     guard = machine.fill_guard(order.rest, fact.qty)
     state = order.next_state(T.FILL, guard)
     late, over = not order.is_live, guard == machine.BEYOND_QTY
@@ -175,6 +179,7 @@ def on_voided(order: Order, fact: facts.FillVoided, world: World) -> Decision:
         filled_qty=left,
         avg_price=divide(value, priced) if priced else None,
         fees=order.fees - mark.fee,
+        provenance=PnlSource.INFERRED if mark.inferred else PnlSource.EXCHANGE,
     )
     decision = Decision(
         events=[event], dedup_keys=[f"voided|{order.client_order_id}|{fact.trade_id}"]
@@ -195,9 +200,3 @@ def on_voided(order: Order, fact: facts.FillVoided, world: World) -> Decision:
 
 def _unresolved(fact: object, reason: str) -> ev.FactUnresolved:
     return ev.FactUnresolved(fact=type(fact).__name__, payload=repr(fact), reason=reason)
-
-
-def _synthetic_trade_id(client_order_id: str, fact: facts.OrderFill) -> str:
-    """A hash of what the fill says, so that no restart can invent it twice (X07)."""
-    text = f"{client_order_id}|{fact.qty}|{fact.price}|{fact.venue_us}|{fact.fee}"
-    return "syn-" + hashlib.sha256(text.encode()).hexdigest()[:16]

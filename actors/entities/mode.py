@@ -21,6 +21,12 @@ from fsm.mode import RUNNING, TABLE, ControlLevel, ModeState, ModeTrigger
 from fsm.vocabulary import ExitReason
 
 S, T = ModeState, ModeTrigger
+#: Sources whose entries are counted: a guard that trips again and again has not understood the
+#: market (N16). IDLE, wallet truth, the reconciler and people spend none (N18).
+SPENDING = ("directional_drift", "inventory_corridor", "stale_feed", "venue_health")
+#: IDLE as records name it, after the guard that asks for it.
+ANCHOR_IDLE = "ANCHOR_IDLE"
+EPISODE_LIMIT = "degraded_episode_limit_halt"
 
 
 @frozen(slots=True)
@@ -42,6 +48,7 @@ class Mode:
     halt_reason: str | None = None
     books_verified: bool = False
     episodes: dict[str, int] = field(factory=dict)
+    regime_bad: bool = False
 
     @property
     def address(self) -> str:
@@ -66,13 +73,15 @@ class Mode:
         self.sources = {}
         self.episodes = {}
         self.books_verified = False
+        self.regime_bad = False
         self.halt_reason = self.halt_reason if held else None
 
     def _evolve_moved(self, event: ev.ModeMoved, at_us: int) -> None:
         self.state = event.state
         if event.trigger == T.DEGRADE:
             self.sources[event.source] = Source(event.source, event.condition, at_us)
-            self.episodes[event.source] = self.episodes.get(event.source, 0) + 1
+            if event.state is S.DEGRADED and event.source in SPENDING:
+                self.episodes[event.source] = self.episodes.get(event.source, 0) + 1
         elif event.trigger == T.RECOVERED:
             self.sources.pop(event.source, None)
         elif event.trigger in (T.HALT, T.DIVERGENCE) and event.state is S.HALTED:
@@ -84,6 +93,9 @@ class Mode:
             self.books_verified = True
         elif event.trigger == T.RESUME:
             self.halt_reason, self.books_verified = None, False
+            self.episodes = {}
+        elif event.trigger in (T.REGIME_BAD, T.REGIME_GOOD):
+            self.regime_bad = event.trigger == T.REGIME_BAD
 
     # ------------------------------------------------------------------------------------ decide
 
@@ -106,24 +118,27 @@ class Mode:
         if self.state not in (*RUNNING, S.HALTED):
             return Decision.ignore(f"degrade: not while {self.state}")
         sources = (*self.sources, message.source)
-        decision = Decision(
-            events=[
-                self._move(
-                    T.DEGRADE, source=message.source, condition=message.condition, sources=sources
-                )
-            ]
+        moved = self._move(
+            T.DEGRADE,
+            source=message.source,
+            condition=message.condition,
+            sources=sources,
+            by_guard=message.by_guard,
         )
-        decision.effects.append(
-            Notify(
-                ev.AlertRaised(
-                    severity="warning",
-                    token="DEGRADED",
-                    text=f"{message.source} {message.condition}".strip(),
-                )
-            )
-        )
+        decision = Decision(events=[moved])
+        if not message.by_guard:  # else its trip was the alert
+            text = f"{message.source} {message.condition}".strip()
+            alert = ev.AlertRaised(severity="warning", token="DEGRADED", text=text)
+            decision.effects.append(Notify(alert))
         self._withdraw_entries(decision, world, "Degraded entry cancel")
+        if moved.state is S.DEGRADED and self._is_spent(message.source, world):
+            decision.tells.append(msg.Halt(EPISODE_LIMIT))
         return decision
+
+    def _is_spent(self, source: str, world: World) -> bool:
+        """Whether this entry of the source is one too many for the session."""
+        entry = self.episodes.get(source, 0) + 1
+        return source in SPENDING and entry >= world.rules.episodes_max
 
     def _withdraw_entries(
         self,
@@ -146,18 +161,44 @@ class Mode:
         left = tuple(name for name in self.sources if name != message.source)
         if self.state not in (S.DEGRADED, S.RECONCILING, S.HALTED):
             return Decision.ignore(f"recovered: not while {self.state}")
-        guard = (
-            machine.SOURCE_STANDS
-            if left
-            else machine.CLEAR
-            if self.books_verified
-            else machine.BOOKS_UNVERIFIED
+        guard = machine.SOURCE_STANDS if left else self._way_out()
+        moved = self._move(
+            T.RECOVERED,
+            guard,
+            source=message.source,
+            sources=left,
+            reason=f"{message.who}: {message.why}" if message.who else "",
         )
-        decision = Decision(
-            events=[self._move(T.RECOVERED, guard, source=message.source, sources=left)]
-        )
+        decision = Decision(events=[moved])
         if guard == machine.BOOKS_UNVERIFIED and self.state is S.DEGRADED:
             decision.tells.append(msg.PassDue("start"))
+        return decision
+
+    def _way_out(self) -> str:
+        """What follows when the last source has gone."""
+        if not self.books_verified:
+            return machine.BOOKS_UNVERIFIED
+        if self.regime_bad and self.state is S.DEGRADED:
+            return machine.REGIME_STANDS_BAD
+        return machine.CLEAR
+
+    def _on_regime(self, message: msg.Regime, world: World) -> Decision:
+        """IDLE and back, without spending an episode (N18); elsewhere it is remembered."""
+        if message.good is not self.regime_bad:
+            return Decision.ignore("regime: known already")
+        trigger = T.REGIME_GOOD if message.good else T.REGIME_BAD
+        if not TABLE.allows(self.state, trigger):
+            return Decision.ignore(f"regime: not while {self.state}")
+        moved = self._move(
+            trigger,
+            source=message.source,
+            condition=message.condition,
+            reason="" if message.good else ANCHOR_IDLE,
+            by_guard=True,
+        )
+        decision = Decision(events=[moved])
+        if moved.state is S.IDLE and self.state is not S.IDLE:
+            self._withdraw_entries(decision, world, "Idle entry cancel")
         return decision
 
     def _on_books_match(self, message: msg.BooksMatch, world: World) -> Decision:
@@ -170,7 +211,9 @@ class Mode:
             return Decision.ignore(f"books_match: {self.state}")
         if self.halt_reason is not None:
             return Decision(events=[self._move(T.HALT, reason=self.halt_reason)])
-        guard = machine.SOURCE_STANDS if self.sources else machine.CLEAR
+        guard = machine.REGIME_STANDS_BAD if self.regime_bad else machine.CLEAR
+        if self.sources:
+            guard = machine.SOURCE_STANDS
         return Decision(events=[self._move(T.BOOKS_MATCH, guard)])
 
     def _on_divergence(self, message: msg.Divergence, world: World) -> Decision:
@@ -198,10 +241,11 @@ class Mode:
             return Decision.ignore(f"halt: not while {self.state}")
         if self.state is S.HALTED:
             return Decision.ignore("halt: the first cause wins")
-        decision = Decision(events=[self._move(T.HALT, reason=message.reason)])
-        decision.effects.append(
-            Notify(ev.AlertRaised(severity="critical", token="HALTED", text=message.reason))
-        )
+        moved = self._move(T.HALT, reason=message.reason, by_guard=message.by_guard)
+        decision = Decision(events=[moved])
+        if not message.by_guard:  # else its trip was the alert
+            alert = ev.AlertRaised(severity="critical", token="HALTED", text=message.reason)
+            decision.effects.append(Notify(alert))
         self._withdraw_entries(decision, world, "Halt entry cancel")
         return decision
 
@@ -249,8 +293,8 @@ class Mode:
 
 
 def has_entries_left(world: World) -> bool:
-    """Whether entries are live where the operator, DEGRADED or HALTED allows none."""
-    blocked = world.mode in (S.DEGRADED, S.HALTED) or (
+    """Whether entries are live where the operator, IDLE, DEGRADED or HALTED allows none."""
+    blocked = world.mode in (S.IDLE, S.DEGRADED, S.HALTED) or (
         world.mode in RUNNING and world.control is not ControlLevel.OFF
     )
     return blocked and any(map(is_unmarked_entry, world.orders.values()))
@@ -259,6 +303,7 @@ def has_entries_left(world: World) -> bool:
 _DECIDE: dict[type, Any] = {
     msg.Degrade: Mode._on_degrade,
     msg.Recover: Mode._on_recover,
+    msg.Regime: Mode._on_regime,
     msg.BooksMatch: Mode._on_books_match,
     msg.Divergence: Mode._on_divergence,
     msg.Halt: Mode._on_halt,

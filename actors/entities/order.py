@@ -6,11 +6,12 @@ from decimal import Decimal
 from sys import intern
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field
 
 from actors import messages as msg
 from actors.effects import CancelTimer, SendCancel, SetTimer
-from actors.entities import fills
+from actors.entities import cancels, fills, replacing, resolution
+from actors.entities.trades import TradeMark, mark_of, without
 from actors.runtime.actor import Decision, Refused
 from actors.world import World
 from fsm import events as ev
@@ -23,18 +24,6 @@ from fsm.vocabulary import FillStatus, OrderRole, OrderType, Side
 
 S, T = OrderState, OrderTrigger
 _NO_CANCEL_ASKED = frozenset({S.INTENDED, S.SUBMITTED, S.WORKING, S.PARTIALLY_FILLED})
-
-
-@frozen(slots=True)
-class TradeMark:
-    """What is remembered of a fill: enough to drop its duplicate and to reverse it."""
-
-    qty: Decimal
-    price: Decimal | None
-    fee: Decimal
-    fee_asset: str | None
-    status: FillStatus
-    settlement: str = ""
 
 
 @define(slots=True)
@@ -62,6 +51,9 @@ class Order:
     fees: Decimal = ZERO
     trades: dict[str, TradeMark] | None = None
     request_left: bool = False
+    acknowledged: bool = False
+    unproven: tuple[str, ...] = ()
+    """Fills that stand for evidence which may still come: inferred ones, and unnamed ones."""
     cancel_refused: bool = False
     engine_cancelled: bool = False
     left_us: int | None = None
@@ -77,6 +69,11 @@ class Order:
         """Remember when its request left, or at the latest may have: what `age` counts from."""
         if self.left_us is None and self.request_left:
             self.left_us = at_us
+
+    @property
+    def proven_qty(self) -> Decimal:
+        """What is filled on the venue's word, without what is only inferred."""
+        return self.filled_qty - replacing.inferred_qty(self) if self.unproven else self.filled_qty
 
     @property
     def rest(self) -> Decimal:
@@ -113,12 +110,11 @@ class Order:
     def _mark(self, trade_id: str, status: FillStatus, settlement: str = "") -> None:
         assert self.trades is not None
         held = self.trades[trade_id]
-        self.trades[trade_id] = TradeMark(
-            held.qty, held.price, held.fee, held.fee_asset, status, settlement or held.settlement
-        )
+        settled = settlement or held.settlement
+        self.trades[trade_id] = evolve(held, status=status, settlement=settled)
 
     def _evolve_acknowledged(self, event: ev.OrderAcknowledged) -> None:
-        self.state, self.request_left = event.state, True
+        self.state, self.request_left, self.acknowledged = event.state, True, True
         if event.venue_order_id is not None:
             self.venue_order_id = event.venue_order_id
 
@@ -130,9 +126,9 @@ class Order:
             self.priced_qty += event.qty
         if self.trades is None:
             self.trades = {}
-        self.trades[event.trade_id] = TradeMark(
-            event.qty, event.price, event.fee, event.fee_asset, event.status
-        )
+        mark = self.trades[event.trade_id] = mark_of(event)
+        if mark.is_unproven:
+            self.unproven += (event.trade_id,)
 
     def _evolve_voided(self, event: ev.OrderFillVoided) -> None:
         self.state, self.filled_qty, self.fees = event.state, event.filled_qty, event.fees
@@ -140,6 +136,7 @@ class Order:
             self.value -= event.qty * event.price
             self.priced_qty -= event.qty
         self._mark(event.trade_id, FillStatus.VOIDED)
+        self.unproven = without(self.unproven, event.trade_id)
 
     def _evolve_moved(self, event: ev.OrderMoved) -> None:
         self.state = event.state
@@ -164,7 +161,7 @@ class Order:
         """The state that follows by the table. Raises IllegalTrigger."""
         return TABLE.next(self.address, self.state, trigger, guard)
 
-    def _moved(
+    def moved(
         self, trigger: OrderTrigger, reason: str, guard: str | None = None, who: str | None = None
     ) -> Decision:
         """One step by the table, with its follow-up at the position when that ends the order."""
@@ -217,10 +214,10 @@ class Order:
     def _on_never_sent(self, message: msg.NeverSent, world: World) -> Decision:
         if self.request_left or not self.is_live:
             return Decision.ignore("never_sent: its request had left, or it is over")
-        return self._moved(T.NEVER_SENT, message.reason, machine.REQUEST_NOT_LEFT)
+        return self.moved(T.NEVER_SENT, message.reason, machine.REQUEST_NOT_LEFT)
 
     def _doubt(self, reason: str) -> Decision:
-        decision = self._moved(T.OUTCOME_UNKNOWN, reason)
+        decision = self.moved(T.OUTCOME_UNKNOWN, reason)
         decision.tells.append(msg.LookUp(self.client_order_id, reason))
         return decision
 
@@ -236,17 +233,17 @@ class Order:
 
     def _on_disappeared(self, message: msg.Disappeared, world: World) -> Decision:
         if self.state in (S.WORKING, S.PARTIALLY_FILLED):
-            return self._moved(T.OUTCOME_UNKNOWN, message.reason)
+            return self.moved(T.OUTCOME_UNKNOWN, message.reason)
         return Decision.ignore("disappeared: not shown as working")
 
     def _on_never_arrived(self, message: msg.NeverArrived, world: World) -> Decision:
         guard = machine.SOMETHING_FILLED if self.filled_qty else machine.NOTHING_FILLED
-        return self._moved(T.NEVER_ARRIVED, message.proof, guard)
+        return self.moved(T.NEVER_ARRIVED, message.proof, guard)
 
     def _on_hold(self, message: msg.HoldOrder, world: World) -> Decision:
         if not TABLE.allows(self.state, T.HELD):
             return Decision.ignore("held: something definite is known")
-        decision = self._moved(T.HELD, message.reason)
+        decision = self.moved(T.HELD, message.reason)
         decision.events.append(
             ev.AnomalyRecorded(
                 kind="held_pending_review",
@@ -257,60 +254,6 @@ class Order:
             )
         )
         decision.tells.append(msg.Degrade("reconciler_held_pending_review", self.client_order_id))
-        return decision
-
-    # ----------------------------------------------------------------------------------- cancels
-
-    def _on_cancel(self, message: msg.CancelOrder, world: World) -> Decision:
-        trigger = T.ENGINE_CANCEL if message.by_engine else T.CANCEL_REQUESTED
-        already = (
-            (S.CANCELLED_BY_ENGINE,)
-            if message.by_engine
-            else (S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE)
-        )
-        if self.state in already:
-            return Decision.ignore("cancel: asked for already")
-        decision = self._moved(trigger, message.reason)
-        decision.effects += self._cancel_effects(world)
-        return decision
-
-    def _cancel_effects(self, world: World) -> tuple[SendCancel, SetTimer]:
-        request = Cancel(
-            client_order_id=self.client_order_id,
-            instrument=self.instrument,
-            venue_order_id=self.venue_order_id,
-        )
-        timer = SetTimer(
-            f"cancel/{self.client_order_id}",
-            world.rules.cancel_timeout_us,
-            msg.CancelTimedOut(self.client_order_id),
-        )
-        return SendCancel(request), timer
-
-    def _on_cancel_timeout(self, message: msg.CancelTimedOut, world: World) -> Decision:
-        return self._ask_about_cancel("no answer to the cancel in time", world)
-
-    def _on_cancel_unanswered(self, message: facts.CancelUnanswered, world: World) -> Decision:
-        return self._ask_about_cancel(message.reason, world)
-
-    def _ask_about_cancel(self, reason: str, world: World) -> Decision:
-        """A cancel's answer is always read; where there is none, evidence is asked for (N26)."""
-        if self.state not in (S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE):
-            return Decision.ignore("cancel_timeout: answered meanwhile")
-        again = SetTimer(
-            f"cancel/{self.client_order_id}",
-            world.rules.cancel_timeout_us,
-            msg.CancelTimedOut(self.client_order_id),
-        )
-        return Decision(tells=[msg.LookUp(self.client_order_id, reason)], effects=[again])
-
-    def _on_cancel_refused(self, message: facts.CancelRefused, world: World) -> Decision:
-        decision = self._moved(T.CANCEL_REFUSED, message.reason)
-        if decision.ignored is None and not self.cancel_refused:
-            # Asked about at once the first time; a venue that goes on refusing waits for the pass.
-            decision.tells.append(
-                msg.LookUp(self.client_order_id, f"cancel_race: {message.reason}")
-            )
         return decision
 
     # -------------------------------------------------------------------------------- venue facts
@@ -351,7 +294,7 @@ class Order:
             self._dead_but_live(decision, venue_order_id, world)
         elif trigger is T.FOUND_OPEN and self.state in (S.CANCELLED_BY_ENGINE, S.CANCEL_PENDING):
             if state in (S.CANCELLED_BY_ENGINE, S.CANCEL_PENDING):
-                decision.effects += self._cancel_effects(world)
+                decision.effects += cancels.cancel_effects(self, world)
         elif not news:
             decision.ignored = f"{trigger}: as the books say"
         return decision
@@ -379,7 +322,7 @@ class Order:
                 events=[self.anomaly("duplicate_submit_refused", message.reason, "looked up")],
                 tells=[msg.LookUp(self.client_order_id, message.reason)],
             )
-        decision = self._moved(T.REJECTED, message.reason)
+        decision = self.moved(T.REJECTED, message.reason)
         if decision.ignored is not None and self.is_live:
             decision.tells.append(
                 msg.LookUp(self.client_order_id, "rejected after it was accepted")
@@ -387,12 +330,12 @@ class Order:
         return decision
 
     def _on_canceled(self, message: facts.OrderCanceled, world: World) -> Decision:
-        decision = self._moved(T.CANCELED, message.reason or "confirmed by the venue")
+        decision = self.moved(T.CANCELED, message.reason or "confirmed by the venue")
         self.identify(decision, message.venue_order_id)
         return decision
 
     def _on_expired(self, message: facts.OrderExpired, world: World) -> Decision:
-        decision = self._moved(T.EXPIRED, message.reason or "expired at the venue")
+        decision = self.moved(T.EXPIRED, message.reason or "expired at the venue")
         self.identify(decision, message.venue_order_id)
         return decision
 
@@ -431,20 +374,22 @@ _HANDLERS: dict[type, Any] = {
     msg.SentOut: Order._on_sent,
     msg.NeverSent: Order._on_never_sent,
     msg.SubmitTimedOut: Order._on_submit_timeout,
-    msg.CancelTimedOut: Order._on_cancel_timeout,
-    msg.CancelOrder: Order._on_cancel,
-    msg.FoundOpen: Order._on_found_open,
+    msg.CancelTimedOut: cancels.on_timeout,
+    msg.CancelOrder: cancels.on_cancel,
+    msg.FoundOpen: replacing.disproving(Order._on_found_open),
     msg.Disappeared: Order._on_disappeared,
     msg.NeverArrived: Order._on_never_arrived,
+    msg.AssumeFilled: replacing.on_assumed,
     msg.HoldOrder: Order._on_hold,
+    msg.ResolveHeld: resolution.on_resolve,
     facts.OrderAccepted: Order._on_accepted,
-    facts.OrderRejected: Order._on_rejected,
+    facts.OrderRejected: replacing.disproving(Order._on_rejected),
     facts.OrderFill: fills.on_fill,
-    facts.OrderCanceled: Order._on_canceled,
-    facts.OrderExpired: Order._on_expired,
-    facts.CancelRefused: Order._on_cancel_refused,
+    facts.OrderCanceled: replacing.disproving(Order._on_canceled),
+    facts.OrderExpired: replacing.disproving(Order._on_expired),
+    facts.CancelRefused: cancels.on_refused,
     facts.FillSettled: fills.on_settled,
     facts.FillVoided: fills.on_voided,
     facts.OutcomeUnknown: Order._on_outcome_unknown,
-    facts.CancelUnanswered: Order._on_cancel_unanswered,
+    facts.CancelUnanswered: cancels.on_unanswered,
 }

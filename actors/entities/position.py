@@ -308,6 +308,8 @@ _EVOLVE: dict[type, Any] = {
 _DECIDE: dict[type, Any] = {
     msg.FillForPosition: quantity.on_fill,
     msg.VoidForPosition: quantity.on_void,
+    msg.ReplacedForPosition: quantity.on_replaced,
+    msg.GoneAtVenue: quantity.on_gone,
     msg.SettlementForPosition: quantity.on_settlement,
     msg.OrderEnded: Position._on_order_ended,
     msg.EntriesCancelled: Position._on_entries_cancelled,

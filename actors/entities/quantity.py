@@ -8,7 +8,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from actors import messages as msg
+from actors.effects import Notify
 from actors.entities import exits
 from actors.runtime.actor import Decision
 from fsm import events as ev
@@ -48,6 +51,7 @@ def on_fill(position: Position, message: msg.FillForPosition, world: World) -> D
         trade_id=fill.trade_id,
         delta=delta,
         is_exit=is_exit,
+        source=PnlSource.INFERRED if fill.provenance is PnlSource.INFERRED else None,
     )
 
 
@@ -81,7 +85,78 @@ def on_void(position: Position, message: msg.VoidForPosition, world: World) -> D
         trade_id=void.trade_id,
         delta=delta,
         is_exit=is_exit,
+        source=PnlSource.KERNEL_ESTIMATE if void.provenance is PnlSource.INFERRED else None,
     )
+
+
+def on_replaced(position: Position, message: msg.ReplacedForPosition, world: World) -> Decision:
+    """Voids and fills as one change: only the quantity after the last of them counts (X06)."""
+    scratch = evolve(
+        position,
+        booked=dict(position.booked),
+        unpriced=dict(position.unpriced),
+        live=dict(position.live),
+    )
+    notes: list[msg.VoidForPosition | msg.FillForPosition] = [
+        msg.VoidForPosition(position.position_id, void) for void in message.voids
+    ]
+    notes += [msg.FillForPosition(position.position_id, fill) for fill in message.fills]
+    events: list[ev.Event] = []
+    last = Decision.ignore("duplicate: the position has booked this replacement")
+    for number, note in enumerate(notes, start=1):
+        if isinstance(note, msg.VoidForPosition):
+            step = on_void(scratch, note, world)
+        else:
+            step = on_fill(scratch, note, world)
+        if step.ignored is not None or number == len(notes):
+            last = step if step.ignored is None else last
+            continue
+        changed = next(e for e in step.events if isinstance(e, ev.PositionChanged))
+        changed = evolve(changed, state=position.state, flags=("fill_replaced",))
+        events.append(changed)
+        scratch.evolve(changed)
+    if events:
+        last.ignored = None
+    last.events[:0] = events
+    return last
+
+
+def on_gone(position: Position, message: msg.GoneAtVenue, world: World) -> Decision:
+    """Somebody traded it away at the venue: the quantity follows, its price is not known, and
+    nobody goes on selling what is not there (X17)."""
+    if position.state is not S.EXIT_PENDING or position.live_of(OrderRole.EXIT):
+        return Decision.ignore("gone: no exit is refused any more")
+    gone = min(message.qty, abs(position.qty))
+    delta = gone.copy_sign(-position.qty)
+    step = apply_fill(position.holding, delta, None)
+    decision = _change(
+        position,
+        world,
+        cause="manual_trade",
+        holding=step.holding,
+        realized=ZERO,
+        fee=ZERO,
+        flags=("closed_externally", "realized_skipped_no_price"),
+        price=None,
+        order_id=None,
+        trade_id=None,
+        delta=delta,
+        is_exit=True,
+    )
+    done = f"{gone} taken off the position, no further exit for it, DEGRADED"
+    decision.events.append(
+        ev.AnomalyRecorded(
+            kind="closed_externally",
+            seen=message.seen,
+            done=done,
+            position_id=position.position_id,
+        )
+    )
+    text = f"{position.position_id}: {message.seen}"
+    alert = ev.AlertRaised(severity="critical", token="CLOSED_EXTERNALLY", text=text)
+    decision.effects.append(Notify(alert))
+    decision.tells.append(msg.Degrade("closed_externally", text))
+    return decision
 
 
 def _without(held: Holding, delta: Decimal, price: Decimal | None, *, is_exit: bool) -> Holding:
@@ -128,8 +203,8 @@ def _change(
     fee: Decimal,
     flags: tuple[str, ...],
     price: Decimal | None,
-    order_id: str,
-    trade_id: str,
+    order_id: str | None,
+    trade_id: str | None,
     delta: Decimal,
     is_exit: bool,
     source: PnlSource | None = None,

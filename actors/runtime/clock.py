@@ -23,19 +23,21 @@ class SystemClock:
     def __init__(self) -> None:
         self._wall_us = time.time_ns() // 1_000
         self._mono_us = time.monotonic_ns() // 1_000
+        self._ahead_us = 0
 
     def not_before(self, floor_us: int) -> None:
         """Go on from `floor_us` when the wall clock is behind it: a journal's time never goes
         back."""
-        self._wall_us += max(floor_us - self.now_us(), 0)
+        self._ahead_us += max(floor_us - self.now_us(), 0)
 
     def now_us(self) -> int:
         """Wall time at the start plus monotonic time since."""
-        return self._wall_us + time.monotonic_ns() // 1_000 - self._mono_us
+        return self._wall_us + self._ahead_us + time.monotonic_ns() // 1_000 - self._mono_us
 
     def skew_us(self) -> int:
-        """How far the wall clock has moved away from us since the start."""
-        return time.time_ns() // 1_000 - self.now_us()
+        """How far the wall clock has moved away from us since the start; where we have gone on from
+        a journal's time, that much is no skew."""
+        return time.time_ns() // 1_000 - (self.now_us() - self._ahead_us)
 
 
 class SimulatedClock:

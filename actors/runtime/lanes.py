@@ -115,6 +115,12 @@ class Inbox:
         self.control.queue.append(message)
         self.on_arrival()
 
+    def tell_behind_all(self, message: object) -> None:
+        """Long work of the engine, piece by piece: whatever waits goes first. It is never refused,
+        there is one such message a piece of work."""
+        self.market.queue.append(message)
+        self.on_arrival()
+
     def command(self, message: object) -> None:
         """An operator's or scenario's command. Raises LaneFull."""
         if not self.control.offer(message):

@@ -39,10 +39,13 @@ from fsm.events.system import (
     AnomalyRecorded,
     BooksCompared,
     CapitalRecorded,
+    ContextValue,
     ControlMoved,
     FactUnresolved,
     FeedGapRecorded,
     FundingBooked,
+    GuardCleared,
+    GuardTripped,
     MessageUnprocessed,
     ModeMoved,
     SessionEnded,
@@ -71,6 +74,8 @@ Event = (
     | FundingBooked
     | AccountSnapshotTaken
     | ModeMoved
+    | GuardTripped
+    | GuardCleared
     | ControlMoved
     | BooksCompared
     | WatermarkMoved
@@ -108,6 +113,7 @@ __all__ = [
     "AlertRaised",
     "AnomalyRecorded",
     "BooksCompared",
+    "ContextValue",
     "CapitalRecorded",
     "ControlMoved",
     "EVENT_TYPES",
@@ -116,6 +122,8 @@ __all__ = [
     "FactUnresolved",
     "FeedGapRecorded",
     "FundingBooked",
+    "GuardCleared",
+    "GuardTripped",
     "MessageUnprocessed",
     "ModeMoved",
     "OrderAcknowledged",

@@ -144,6 +144,7 @@ class OrderFillVoided:
     filled_qty: Decimal
     avg_price: Decimal | None
     fees: Decimal
+    provenance: PnlSource = PnlSource.EXCHANGE
 
     @property
     def stream(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fsm.instrument import Instrument
 from fsm.mode import ControlLevel, ModeState
@@ -35,13 +35,17 @@ class SessionStarted:
 
 @frozen(slots=True, kw_only=True)
 class SessionEnded:
-    """The session's end, written once; `halt_reason` is the first precise cause (N01, N10)."""
+    """The session's end, written once; `halt_reason` is the first precise cause (N01, N10).
+
+    `truth` is what its last comparison with the venue found: ok, warn, halt or unverified.
+    """
 
     session_id: str
     halt_reason: str
     clean: bool
     ended_at_us: int
     ticks: int = 0
+    truth: str = "unverified"
 
     @property
     def stream(self) -> str:
@@ -108,10 +112,54 @@ class ModeMoved:
     condition: str = ""
     reason: str = ""
     sources: tuple[str, ...] = ()
+    by_guard: bool = False
+    """A guard asked for it: the trip has an event of its own."""
 
     @property
     def stream(self) -> str:
         return "mode"
+
+
+ContextValue = str | int | tuple[str, ...]
+
+
+@frozen(slots=True, kw_only=True)
+class GuardTripped:
+    """A guard's condition held: why, and what it saw. Its latch is set until it is cleared.
+
+    `breaker` names guard and condition (`directional_drift_guard_A`); `action` is degrade, idle,
+    halt or strategy_off (the context names it). `cooldown_us`: recovery is not looked at before.
+    `manual_reset`: only a person clears it.
+    """
+
+    guard: str
+    breaker: str
+    condition: str
+    action: str
+    cooldown_us: int
+    manual_reset: bool
+    context: dict[str, ContextValue]
+
+    @property
+    def stream(self) -> str:
+        return f"guard/{self.guard}"
+
+
+@frozen(slots=True, kw_only=True)
+class GuardCleared:
+    """A guard's latch is open again: `how` is its own recovery test, or a person (`operator`).
+
+    `acknowledged`: figures that the person took note of, and from which the guard goes on.
+    """
+
+    guard: str
+    how: str
+    detail: str = ""
+    acknowledged: dict[str, str] = field(factory=dict)
+
+    @property
+    def stream(self) -> str:
+        return f"guard/{self.guard}"
 
 
 @frozen(slots=True, kw_only=True)
@@ -130,11 +178,17 @@ class ControlMoved:
 
 @frozen(slots=True, kw_only=True)
 class BooksCompared:
-    """One comparison with the venue: `ok`, `warn`, `halt`, or `unverified` with the reason."""
+    """One comparison with the venue: `ok`, `warn`, `halt`, or `unverified` with the reason.
+
+    `accepted`: the operator accepted these deltas at this start; in this session only a change
+    counts again. `opened_us`: when the opening balances were adopted.
+    """
 
     status: str
     deltas: dict[str, str]
     detail: str = ""
+    accepted: bool = False
+    opened_us: int | None = None
 
     @property
     def stream(self) -> str:
@@ -208,13 +262,17 @@ class ActorRestored:
 
 @frozen(slots=True, kw_only=True)
 class FeedGapRecorded:
-    """Market data is missing between two event times, or was shed (`reason`, `lost`)."""
+    """Market data is missing between two event times, or was shed (`reason`, `lost`).
+
+    `grown`: the gap that was told before from this same time, and goes on up to here.
+    """
 
     instrument: str
     from_us: int
     to_us: int
     reason: str
     lost: int = 0
+    grown: bool = False
 
     @property
     def stream(self) -> str:

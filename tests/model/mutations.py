@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from actors import effects, evidence, reconciler
+from actors import effects, reconciler
 from actors import messages as msg
 from actors.entities import fills
 from actors.entities import order as order_module
 from actors.fact_routing import FactRouter
+from actors.reconciling import passes
 from actors.release import Release
 from actors.runtime.actor import Decision
 from actors.runtime.dispatcher import Dispatcher
@@ -119,8 +120,8 @@ def frees_funds_in_doubt(patch: pytest.MonkeyPatch) -> None:
 
 def believes_old_answers(patch: pytest.MonkeyPatch) -> None:
     """A lookup that left before the acknowledgement came is taken for the newer word."""
-    patch.setattr(evidence, "looks", lambda order: ())
-    patch.setattr(reconciler, "looks", lambda order: ())
+    for module in (passes, reconciler):
+        patch.setattr(module, "looks", lambda order: ())
 
 
 def restart_trusts_memory(patch: pytest.MonkeyPatch) -> None:

@@ -85,9 +85,9 @@ def test_no_target_must_be_explicit(tmp_path: Path) -> None:
         ("[engine]\nseed = true", ":2: engine.seed: must be an integer, not the boolean true"),
         ("[engine]\nseed = 1.9", ":2: engine.seed: must be an integer, not the number 1.9"),
         ("[engine]\nseed = '1'", ":2: engine.seed: must be an integer, not the text '1'"),
-        ("[engine]\n\nturn_slow_s = 'x'", ":3: engine.turn_slow_s: must be a number"),
-        ("[engine]\nturn_slow_s = true", ":2: engine.turn_slow_s: must be a number"),
-        ("[engine]\nturn_slow_s = nan", ":2: engine.turn_slow_s: must be a number"),
+        ("[feed]\n\ngap_s = 'x'", ":3: feed.gap_s: must be a number"),
+        ("[feed]\ngap_s = true", ":2: feed.gap_s: must be a number"),
+        ("[feed]\ngap_s = nan", ":2: feed.gap_s: must be a number"),
         ("[risk]\nstop_pct = inf", ":2: risk.stop_pct: must be a decimal"),
         (
             "[risk]\nstop_pct = true",
@@ -169,7 +169,8 @@ def test_every_key_rejects_a_table_and_a_misspelling_naming_itself(tmp_path: Pat
             continue
         misspelt = f"{name[:-1]}q{name[-1]}"
         assert f"did you mean {row.key}?" in error_of(tmp_path, f"[{section}]\n{misspelt} = 1")
-        assert f"{row.key}: must be" in error_of(tmp_path, f"[{section}]\n{name} = {{}}")
+        wrong = "true" if row.type == "a table of decimals" else "{}"
+        assert f"{row.key}: must be" in error_of(tmp_path, f"[{section}]\n{name} = {wrong}")
 
 
 def test_the_environment_overrides_the_file(tmp_path: Path) -> None:

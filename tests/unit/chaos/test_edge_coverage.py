@@ -20,10 +20,9 @@ TABLES = (order_machine.TABLE, position_machine.TABLE, mode_machine.TABLE)
 
 _FILL = "a fill moves the order on: this state never comes with that filled quantity"
 _FLAG = "the operator's flag at the start is not a step of a scenario"
-_GATE = "a source that stands keeps the mode at DEGRADED, so RECONCILING never has one"
 _HOLD = "the reconciler holds UNKNOWN and CANCEL_PENDING only"
 _INT = "an intent is sent, withdrawn or in doubt before a venue can answer about it"
-_LATER = "nothing in the engine pulls it yet (guards, lease, operator's resolve, halts, payouts)"
+_LATER = "nothing in the engine pulls it yet (lease, operator's resolve, halts, payouts)"
 _NS = "with an inline journal nothing comes between a decision and its release"
 _ONCE = "a step that the engine takes only before or after the scenario"
 _POS = "a position begins at its first fill and ends with its last order"
@@ -35,9 +34,7 @@ UNREACHED: dict[tuple[str, str, str | None], tuple[tuple[str, ...], str]] = {
         (
             "STARTING",
             "OBSERVING",
-            "ACTIVE",
             "IDLE",
-            "DEGRADED",
             "HALTED",
         ),
         _LATER,
@@ -55,12 +52,7 @@ UNREACHED: dict[tuple[str, str, str | None], tuple[tuple[str, ...], str]] = {
     ),
     ("mode", "lease_held", None): (("STARTING",), _LATER),
     ("mode", "lease_taken", None): (("OBSERVING",), _LATER),
-    ("mode", "regime_bad", None): (("ACTIVE",), _LATER),
-    ("mode", "regime_good", None): (("IDLE",), _LATER),
-    ("mode", "recovered", "regime_stands_bad"): (("DEGRADED",), _LATER),
     ("mode", "recovered", "clear"): (("HALTED",), _LATER),
-    ("mode", "books_match", "regime_stands_bad"): (("RECONCILING",), _LATER),
-    ("mode", "degrade", None): (("IDLE",), _LATER),
     ("mode", "stop", None): (
         (
             "STARTING",
@@ -70,7 +62,6 @@ UNREACHED: dict[tuple[str, str, str | None], tuple[tuple[str, ...], str]] = {
         ),
         _ONCE,
     ),
-    ("mode", "books_match", "source_stands"): (("RECONCILING",), _GATE),
     ("mode", "divergence", "accepted_by_operator"): (("RECONCILING",), _FLAG),
     ("order", "fill_voided", "still_complete"): (
         (
@@ -129,9 +120,6 @@ UNREACHED: dict[tuple[str, str, str | None], tuple[tuple[str, ...], str]] = {
     ),
     ("order", "never_arrived", "nothing_filled"): (("INTENDED",), _INT),
     ("order", "never_sent", "request_not_left"): (("INTENDED",), _NS),
-    ("order", "resolved_by_operator", "as_canceled"): (("HELD_FOR_REVIEW",), _LATER),
-    ("order", "resolved_by_operator", "as_expired"): (("HELD_FOR_REVIEW",), _LATER),
-    ("order", "resolved_by_operator", "as_rejected"): (("HELD_FOR_REVIEW",), _LATER),
     ("position", "qty_changed", "qty_dust_waiting"): (("CLOSED",), _POS),
     ("position", "qty_changed", "qty_flat_waiting"): (
         (

@@ -63,7 +63,7 @@ def test_a_wrong_step_is_named(step: str, words: list[str]) -> None:
     ("header", "words"),
     [
         ('nam = "x"\n' + HEADER, ["test.toml:1", "nam", "'name'"]),
-        ('guards = ["drift"]\n' + HEADER, ["guards", "later version"]),
+        ('guards = ["drift"]\n' + HEADER, ["guards", "'directional_drift'"]),
         (HEADER + '[venue]\nkind = "binary"\n', ["venue.kind", "later version"]),
         (HEADER + '[venue]\nmode = "script"\n', ["venue.mode", "'scripted'"]),
         (HEADER + "[venue]\nlatency_ms = 3\n", ["venue.latency_ms", "simulated"]),

@@ -117,6 +117,10 @@ class Bench:
     folder: Path
     rules: Rules = RULES
     instrument: Instrument = SPOT
+    opening: dict[str, Decimal] | None = field(
+        factory=lambda: {"USD": Decimal(1000), "XRP": Decimal(1000)}
+    )
+    accept_divergence: bool = False
     venue: HandVenue = field(factory=HandVenue)
     clock: SimulatedClock = field(factory=lambda: SimulatedClock(START_US))
     engine: Engine = field(init=False)
@@ -138,8 +142,9 @@ class Bench:
             rules=self.rules,
             instruments=(self.instrument,),
             seed=1,
-            opening={"USD": D(1000), "XRP": D(1000)},
+            opening=self.opening,
             messages_max=64,
+            accept_divergence=self.accept_divergence,
         )
         self.engine = Engine(settings, self.clock, self.venue)
         self.venue.said.clear()

@@ -271,7 +271,7 @@ def test_a_pass_whose_queries_get_no_answer_ends_and_the_next_one_comes(bench: B
     bench.wait(60)
 
     assert passes < bench.engine.books.reconciler.passes
-    assert bench.engine.books.reconciler.backoff == 0
+    assert bench.engine.books.reconciler.link.failures == 0
 
 
 def test_fills_come_page_by_page_and_the_watermark_moves_with_the_last(bench: Bench) -> None:

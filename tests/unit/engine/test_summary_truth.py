@@ -54,7 +54,7 @@ def test_a_difference_that_was_seen_once_and_not_looked_at_again_is_unverified(
     bench: Bench,
 ) -> None:
     start_with_a_venue_that_forgot(bench)
-    while not bench.engine.books.reconciler.suspected:
+    while not bench.engine.books.reconciler.truth.suspected:
         bench.wait(0.1)
 
     assert "unverified" == truth(bench)

@@ -166,6 +166,9 @@ MODE_BEYOND = [
     row("DEGRADED", "books_match", None, "source_stands"),
     # A start can fail, and the first cause of a halt wins.
     row("STARTING OBSERVING HALTED", "halt", "HALTED"),
+    # The regime is remembered where something else decides what is allowed.
+    row("RECONCILING DEGRADED HALTED", "regime_bad", None),
+    row("RECONCILING DEGRADED HALTED", "regime_good", None),
     # Both hold the lease and send cancels: a fenced holder sends nothing.
     row("HALTED STOPPING", "lease_lost", "STOPPED"),
 ]

@@ -1,0 +1,116 @@
+"""The guards of an engine: built from the configuration, in a fixed order, asked one by one.
+
+A new guard is one file, its section in `settings`, and its line in `KINDS`. The order matters where
+two trip in one turn: both are recorded, in this order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actors import messages as msg
+from actors.guards.anchor_saturation import AnchorSaturation
+from actors.guards.base import Guard
+from actors.guards.directional_drift import DirectionalDrift
+from actors.guards.drawdown import Drawdown
+from actors.guards.exposure_limit import ExposureLimit
+from actors.guards.heartbeat import Heartbeat
+from actors.guards.inventory_corridor import InventoryCorridor
+from actors.guards.latch import DEGRADE, IDLE, Latch, Latches
+from actors.guards.stale_feed import StaleFeed
+from actors.guards.venue_health import VenueHealth
+from actors.guards.wallet_truth import WalletTruth
+from actors.runtime.actor import Refused
+from actors.world import World
+from fsm.timestamps import iso_utc
+
+KINDS: dict[str, type[Guard]] = {
+    kind.name: kind
+    for kind in (
+        AnchorSaturation,
+        DirectionalDrift,
+        InventoryCorridor,
+        ExposureLimit,
+        Drawdown,
+        StaleFeed,
+        Heartbeat,
+        VenueHealth,
+        WalletTruth,
+    )
+}
+
+
+class GuardDesk:
+    """All enabled guards."""
+
+    def __init__(self, world: World, latches: Latches) -> None:
+        self._world, self._latches = world, latches
+        self.guards = {name: self._made(name) for name in KINDS if name in world.rules.guards}
+        self.hearers: dict[type, list[str]] = {}
+        """Who hears of which event or message, in the guards' order."""
+        for name, guard in self.guards.items():
+            for kind in guard.hears:
+                self.hearers.setdefault(kind, []).append(name)
+
+    def _made(self, name: str) -> Guard:
+        rules = self._world.rules
+        return KINDS[name](rules.guards[name], self._latches.of(name), rules.guard_interval_us)
+
+    def renewed(self, name: str) -> Guard | None:
+        """The guard anew, with empty windows; its latch is in the journal. None when it is off."""
+        if name not in self.guards:
+            return None
+        self.guards[name] = self._made(name)
+        return self.guards[name]
+
+    def standing(self) -> list[object]:
+        """At a start: what the latches ask of the mode that an unclean end has left shut."""
+        found: list[object] = []
+        for name, guard in self.guards.items():
+            latch = guard.latch
+            if latch.tripped and latch.action == IDLE:
+                found.append(msg.Regime(False, name, latch.condition))
+            elif latch.tripped and latch.action == DEGRADE:
+                found.append(msg.Degrade(name, latch.condition, by_guard=True))
+        return found
+
+    def degrading(self, message: msg.Degrade) -> Guard | None:
+        """The guard that keeps the record of what somebody else has found out."""
+        guard = self.guards.get(message.source)
+        is_its = guard is not None and guard.reported and not guard.latch.tripped
+        return guard if is_its and not message.by_guard else None
+
+    def recovering(self, message: msg.Recover) -> tuple[Guard, object] | None:
+        """The guard whose latch this opens, and what it is told: a person's word is a reset."""
+        guard = self.guards.get(message.source)
+        if guard is None or message.by_guard or not (guard.latch.tripped or guard.latch.off):
+            return None
+        if guard.reported and not message.who:
+            return guard, message
+        return guard, msg.ResetGuard(message.source, message.who, message.why)
+
+    def named(self, name: str) -> Guard:
+        """The guard of this name. Raises Refused."""
+        guard = self.guards.get(name)
+        if guard is None:
+            raise Refused(f"no guard {name!r} is on; there are: {', '.join(self.guards) or 'none'}")
+        return guard
+
+    def views(self) -> dict[str, dict[str, Any]]:
+        """What each guard shows of itself, for the state document."""
+        return {name: guard.view(self._world) for name, guard in self.guards.items()}
+
+
+def latch_view(latch: Latch, *, cooling: bool = False) -> dict[str, Any]:
+    """A latch in the state document: armed, tripped or cooling."""
+    state = "armed" if not latch.tripped else "cooling" if cooling else "tripped"
+    return {
+        "state": state,
+        "condition": latch.condition if latch.tripped else None,
+        "since": iso_utc(latch.since_us) if latch.tripped else None,
+        "context": dict(latch.context) if latch.tripped else {},
+        "breaker": latch.breaker or None,
+        "manual": latch.manual if latch.tripped else None,
+        "trips": latch.trips,
+        "recoveries": latch.recoveries,
+    }

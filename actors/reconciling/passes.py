@@ -1,0 +1,108 @@
+"""One pass in progress: what was asked, what came back, and what is still to be done with it.
+
+All of it is transient: a pass that is cut off by the end of its process is begun anew.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+from attrs import define, field
+
+from actors.effects import TellLater
+from actors.entities.order import Order
+from actors.reconciling.notes import PassGoesOn
+from actors.runtime.actor import Decision
+from fsm import facts
+from fsm.order import OrderState
+from fsm.requests import Query
+
+START, ORDERS, BOOKS = "start", "orders", "books"
+#: What one turn of a pass does at most: messages to tell, and things only looked at (L9).
+TOLD_MAX, LOOKED_MAX = 64, 1_024
+
+
+@define(slots=True)
+class Work:
+    """Something that may take many turns: `steps` gives a message to tell, or None where nothing
+    follows; `done` gets the decision of the turn that takes the last step."""
+
+    steps: Iterator[object | None]
+    done: Callable[[Decision], None] = lambda decision: None
+
+
+def looks(order: Order) -> tuple[object, ...]:
+    """What a fact may have changed since a question left. Where it did, an absence is older than
+    what is known, and counts for nothing: a snapshot races the stream (L3)."""
+    return order.state, order.venue_order_id, order.filled_qty
+
+
+@define(slots=True)
+class Pass:
+    """One pass: scope, what the orders looked like when it began, answers, and its stage."""
+
+    scope: str
+    number: int
+    started_us: int
+    states: dict[str, OrderState]
+    opening: bool = False
+    """The books are empty: what the account did before is in its opening balances (X12)."""
+    accepts_divergence: bool = False
+    began: dict[str, None] = field(factory=dict)
+    waiting: dict[str, Query] = field(factory=dict)
+    work: deque[Work] = field(factory=deque)
+    listing: tuple[facts.VenueOrder, ...] | None = None
+    open_orders: dict[str, facts.VenueOrder] | None = None
+    """The listing by our names, filled while it is gone through."""
+    fills_answered: dict[str, None] = field(factory=dict)
+    failures: list[str] = field(factory=list)
+    answered: int = 0
+    missing: list[str] = field(factory=list)
+    looked: dict[str, tuple[object, ...]] = field(factory=dict)
+    """What each order looked like when the question about it left: see `looks`."""
+    left_out: int = 0
+    """Missing orders that are not asked for in this pass: their turn comes in the next."""
+    ended: list[tuple[str, facts.VenueOrder]] = field(factory=list)
+    refetch: dict[str, int] = field(factory=dict)
+    """Instruments whose fills are asked for again, and since when."""
+    short: dict[str, Decimal] = field(factory=dict)
+    """Orders of which the venue says that more is filled than was booked, and how much."""
+    vain: dict[str, int] = field(factory=dict)
+    balances: dict[str, Decimal] | None = None
+    positions: tuple[facts.PositionReport, ...] | None = None
+    round_ok: bool = False
+    """Orders and fills of the round were complete when the books' turn came (N21)."""
+    books_seq: int = -1
+    stage: str = "sweep"
+
+    @property
+    def is_complete(self) -> bool:
+        """Everything that was asked was answered, and everything that is missing was asked for."""
+        return not self.failures and not self.left_out
+
+    def agrees_on(self, instrument: str) -> bool:
+        """Open orders and fills have answered: an absence by id has its witnesses."""
+        return self.open_orders is not None and instrument in self.fills_answered
+
+    def is_as_asked(self, order: Order) -> bool:
+        """Whether no fact came about the order since the question left."""
+        return self.looked.get(order.client_order_id) == looks(order)
+
+    def go_on(self, decision: Decision) -> bool:
+        """Do what one turn may do; True when nothing is left. The rest comes behind everything
+        that waits by then, when this turn is durable: a command or a fact goes first (L9)."""
+        looked = 0
+        while self.work:
+            work = self.work[0]
+            for step in work.steps:
+                looked += 1
+                if step is not None:
+                    decision.tells.append(step)
+                if looked >= LOOKED_MAX or len(decision.tells) >= TOLD_MAX:
+                    decision.effects.append(TellLater(PassGoesOn(self.number)))
+                    return False
+            self.work.popleft()
+            work.done(decision)
+        return True
