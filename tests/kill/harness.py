@@ -87,8 +87,10 @@ class Outcome:
 class Rig:
     """One directory with a venue process, a market file, and an engine that can be killed."""
 
-    def __init__(self, directory: Path, seed: int) -> None:
-        self.directory, self.rng = directory, random.Random(seed)
+    def __init__(
+        self, directory: Path, seed: int, *, speed: str = _SPEED, connects_to: str = "venue.sock"
+    ) -> None:
+        self.directory, self.rng, self.speed = directory, random.Random(seed), speed
         self.database = directory / "book.db"
         self.truth = directory / "venue.truth"
         _write_market(directory / "market.csv", seed)
@@ -108,7 +110,7 @@ class Rig:
                 for s in DEFAULT_INSTRUMENTS
             )
             text = (
-                _TRADING
+                _TRADING.replace("venue.sock", connects_to)
                 + specs
                 + _STRATEGIES.format(enabled=enabled, hold_s=hold_s, stop_bps=stop_bps)
             )
@@ -157,7 +159,7 @@ class Rig:
                 "--data",
                 "market.csv",
                 "--speed",
-                _SPEED,
+                self.speed,
                 "--json",
                 *extra,
             ],
@@ -179,7 +181,7 @@ class Rig:
         engine.communicate()
         settled = self.engine("settle.toml", "--for", "4s")
         out, err = settled.communicate(timeout=60)
-        outcome = self._compare(number, pause)
+        outcome = self.compare(number, pause)
         if ended is not None:
             outcome.problems.append(f"the engine ended by itself ({ended}) before the kill")
         if sent <= before:
@@ -213,7 +215,7 @@ class Rig:
 
     # ------------------------------------------------------------------------------- comparison
 
-    def _compare(self, number: int, pause: float) -> Outcome:
+    def compare(self, number: int, pause: float) -> Outcome:
         truth = read_truth(self.truth)
         conn = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
         conn.row_factory = sqlite3.Row

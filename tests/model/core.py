@@ -11,6 +11,7 @@ import pickle
 from collections import deque
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from attrs import define, field, frozen
@@ -199,6 +200,10 @@ def folded_order(core: Core) -> Order | None:
     return order
 
 
+def _day_start_pnl(books: Books) -> Decimal:
+    return books.door.start_of_day(books.world.now_us, books._net())
+
+
 class Core:
     """One incarnation of the engine: folded from what is durable, its session started."""
 
@@ -221,6 +226,9 @@ class Core:
         release.answer = _nothing
         self.system = System(self.books, self.inbox, release, [])
         self.system.on_journal_failed = _nothing
+        # What the engine asks through closures, as something that can be copied.
+        world.is_connected = partial(getattr, release, "connected")
+        world.day_start_pnl = partial(_day_start_pnl, self.books)
         self.dispatcher = Dispatcher(
             self.system, self.clock, self.inbox, self.timers,
             head_seq=len(journal.rows), head_turn=turn, in_flight_max=2,

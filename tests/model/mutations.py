@@ -14,6 +14,7 @@ from actors.entities import fills
 from actors.entities import order as order_module
 from actors.fact_routing import FactRouter
 from actors.reconciling import passes
+from actors.reconciling.verdicts import Seen
 from actors.release import Release
 from actors.runtime.actor import Decision
 from actors.runtime.dispatcher import Dispatcher
@@ -59,13 +60,13 @@ def no_dedup(patch: pytest.MonkeyPatch) -> None:
 def books_what_disappeared(patch: pytest.MonkeyPatch) -> None:
     """An order that is gone is assumed to be filled (N11, N17)."""
 
-    def filled(order: Any, absent: Any, agree: bool, world: Any) -> list[object]:
+    def filled(order: Any, case: Any, seen: Any, reached: Any, told: str) -> list[object]:
         fill = facts.OrderFill(
             trade_id="assumed", client_order_id=ORDER, qty=order.rest, price=order.limit_price
         )
-        return [fill] if order.venue_order_id is not None else []
+        return [fill] if seen is Seen.ABSENT and order.venue_order_id is not None else []
 
-    patch.setattr(reconciler, "absence_means", filled)
+    patch.setattr(reconciler, "messages", filled)
 
 
 def acts_before_the_commit(patch: pytest.MonkeyPatch) -> None:

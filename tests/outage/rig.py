@@ -35,7 +35,7 @@ RIPPLE = Instrument(
     price_tick=Decimal("0.00001"),
     qty_step=Decimal("0.0001"),
 )
-_IN_FLIGHT_S = 4
+_IN_FLIGHT_S, _LOOKED_BACK = 4, 30
 RULES = Rules(
     max_in_flight_us=_IN_FLIGHT_S * SECOND_US,
     max_position_usd=Decimal(50),
@@ -170,7 +170,7 @@ class Rig:
             reader.close()
 
     def phantoms(self) -> list[str]:
-        """What the books have, and the venue has not, at this moment: nothing, at any moment."""
+        """What the books claim, and the venue has not done, at this moment: nothing, ever."""
         exchange = self.network.venue.exchange
         found = []
         for name, times in self.network.submits.items():
@@ -181,10 +181,12 @@ class Rig:
             filled = theirs.filled_qty if theirs is not None else Decimal(0)
             if order.filled_qty > filled:
                 found.append(f"{name}: {order.filled_qty} booked, {filled} filled")
-        for name in exchange.open:
-            ours = self.engine.books.order(name)
-            if ours is not None and ours.state in TERMINAL:
-                found.append(f"{name}: {ours.state} in the books, open at the venue")
+        for name in [*exchange.open, *list(self.network.submits)[-_LOOKED_BACK:]]:
+            ours, theirs = self.engine.books.order(name), exchange.find(name)
+            if ours is None or theirs is None or ours.state not in TERMINAL:
+                continue
+            if _SAME.get(theirs.state) != ours.state:
+                found.append(f"{name}: {ours.state} in the books, {theirs.state} at the venue")
         return found
 
     def differences(self) -> list[str]:
