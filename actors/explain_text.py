@@ -199,6 +199,24 @@ def _mode(e: ev.ModeMoved) -> Said:
     return f"mode: {e.trigger} -> {e.state}" + (f" ({why})" if why else ""), []
 
 
+def _tripped(e: ev.GuardTripped) -> Said:
+    lines = [f"{name} {_listed(value)}" for name, value in e.context.items()]
+    if e.cooldown_us:
+        lines.append(f"recovery is not looked at for {e.cooldown_us // SECOND_US} s")
+    if e.manual_reset:
+        lines.append("only a person ends it")
+    return f"guard {e.guard} tripped ({e.action}) {e.breaker}: {e.condition}", lines
+
+
+def _listed(value: ev.ContextValue) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _cleared(e: ev.GuardCleared) -> Said:
+    lines = [f"acknowledged: {name} {value}" for name, value in e.acknowledged.items()]
+    return f"guard {e.guard} armed again: {e.how} {e.detail}".rstrip(), lines
+
+
 def _session(e: ev.SessionStarted) -> Said:
     kind = "recovery" if e.recovery else "fresh"
     lines = [f"instruments {', '.join(spec.name for spec in e.instruments) or '-'}"]
@@ -224,5 +242,7 @@ _WORDS: dict[type, Callable[[Any], Said]] = {
     ev.AccountSnapshotTaken: _account,
     ev.AnomalyRecorded: _anomaly,
     ev.ModeMoved: _mode,
+    ev.GuardTripped: _tripped,
+    ev.GuardCleared: _cleared,
     ev.SessionStarted: _session,
 }
