@@ -12,8 +12,8 @@ from actors.cli.options import HERE, Json, Place
 def guards(*, history: bool = False, json: Json = False, place: Place = HERE) -> int:
     """Each guard: armed, tripped, cooling or off; how far from its limit; and what followed.
 
-    `value`, `threshold`, `distance` and `observations` are the running service's own; without one
-    they are empty. `trips` counts every trip in this database, and `after` what became of them:
+    `value`, `distance` and `observations` are the running service's own; without one they are
+    empty. `trips` counts every trip in this database, and `after` what became of them:
     recovered by itself (with the median of seconds), halted, ended by a person, over with its
     session, or standing. `breakers` counts them by condition, false alarms among them.
 
@@ -63,17 +63,37 @@ def _trips(database: Path) -> list[dict[str, Any]]:
 def _guards(place: Place, database: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One entry a guard, those that are off included."""
     from actors.cli.read_commands import live_state, state_of
-    from actors.config import load_config
     from actors.guards.desk import KINDS
-    from actors.settings import guards_on
 
     live = live_state(database)
     views = (live or state_of(database, everything=False))["guards"]
-    on = set(views) if live is not None else set(guards_on(load_config(place.config)))
+    configured = views if live is not None else _configured(place)
     return [
-        _entry(name, name in on, views.get(name, {}), [r for r in rows if r["source"] == name])
+        _entry(
+            name,
+            name in configured,
+            configured.get(name, {}) | views.get(name, {}),
+            [row for row in rows if row["source"] == name],
+        )
         for name in KINDS
     ]
+
+
+def _configured(place: Place) -> dict[str, dict[str, Any]]:
+    """The guards that are configured on, with their thresholds: what a run would begin with."""
+    from actors.config import load_config
+    from actors.guards.desk import GuardDesk
+    from actors.guards.latch import Latches
+    from actors.runtime.ids import IdSource
+    from actors.settings import rules_from
+    from actors.world import World
+
+    world = World(rules=rules_from(load_config(place.config)), ids=IdSource(""))
+    views = GuardDesk(world, Latches()).views()
+    return {
+        name: {"about": view["about"], "threshold": view["threshold"]}
+        for name, view in views.items()
+    }
 
 
 def _entry(

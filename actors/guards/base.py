@@ -177,7 +177,9 @@ class Guard:
             context=found.context,
         )
         alert = ev.AlertRaised(
-            severity="warning", token=f"[{self.token}]", text=f"{breaker}: {found.condition}"
+            severity="critical" if action == HALT else "warning",
+            token=f"[{self.token}]",
+            text=f"{breaker}: {found.condition}",
         )
         tells = [*self._asks(action, breaker, found), *self.follow_up(found, world)]
         return Decision(events=[event], effects=[Notify(alert)], tells=tells)

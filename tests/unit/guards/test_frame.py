@@ -11,6 +11,7 @@ from actors.config import Config, ConfigError, load_config, with_overrides
 from actors.fold import folded
 from actors.guards.desk import KINDS
 from actors.guards.settings import GuardsConfig
+from actors.health import health_report
 from actors.registry import Books
 from actors.runtime.ids import IdSource
 from actors.settings import guards_on, strategies_of
@@ -147,3 +148,12 @@ def test_an_instrument_that_nobody_trades_is_refused(tmp_path: Path, text: str) 
     config = load_config(file, environ={})
     with pytest.raises(ConfigError, match="no instrument"):
         strategies_of(config, ())
+
+
+def test_the_health_report_holds_what_can_be_known(tmp_path: Path) -> None:
+    bench = guarded(tmp_path)
+    report = health_report(bench.engine, 0.5, 0.0)
+    assert (0.5, 0.0, None) == (report.turn_longest_s, report.writer_lag_s, report.clock_skew_s)
+    assert report.wal_bytes is not None
+    assert report.disk_free_bytes is not None
+    assert report.disk_free_bytes > 0

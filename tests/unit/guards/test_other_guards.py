@@ -408,3 +408,15 @@ def test_switched_off_it_does_not_degrade(tmp_path: Path, degrades: bool, mode: 
     bench = guarded(tmp_path, {"wallet_truth_degrades": degrades})
     bench.tell(msg.Degrade("wallet_truth", "XRP -3"))
     assert mode == bench.mode
+
+
+def test_a_second_kill_before_the_gate_does_not_forget_a_halt(tmp_path: Path) -> None:
+    bench = guarded(tmp_path, exposure_limit={"asset_caps": {"XRP": D(1005)}})
+    Fills(bench)(qty="6")
+    bench.venue.open = None  # the venue does not answer: the gate stays shut
+    restarted(bench)
+    assert "RECONCILING" == bench.mode
+    bench.venue.open = {}
+    restarted(bench)
+    ticks(bench, 2)
+    assert ("HALTED", "risk_exposure") == (bench.mode, bench.engine.books.mode.halt_reason)
