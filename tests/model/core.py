@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from actors import messages as msg
 from actors.entities.order import Order, created
@@ -70,6 +70,7 @@ def rules(*, answers_s: int, pass_s: int, in_flight_s: int, held_s: int) -> Rule
 
 
 COARSE = rules(answers_s=1, pass_s=1, in_flight_s=2, held_s=3)
+ASSUMING = evolve(COARSE, assume_fill_when_young=True)
 FINE = rules(answers_s=2, pass_s=2, in_flight_s=3, held_s=6)
 _TURNS_MAX = 200
 _CANCELLED = {S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE, *TERMINAL}

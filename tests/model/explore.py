@@ -104,7 +104,10 @@ class Explorer:
 
     def _heal(self, here: bytes, core: Core, network: Network) -> None:
         """Let time pass beside a venue that is well, until the state repeats itself or is known to
-        end well. The core is used up."""
+        end well. The core is used up. Where fills are inferred there is no such end: an inference
+        may stand for ever for want of evidence."""
+        if self.scope.rules.assume_fill_when_young:
+            return
         chain: dict[bytes, None] = {}
         network = healing(core, network)
         for _ in range(_HEALS_WITHIN_TIMERS):

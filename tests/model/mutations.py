@@ -10,10 +10,10 @@ from attrs import evolve
 
 from actors import effects, reconciler
 from actors import messages as msg
-from actors.entities import fills
+from actors.entities import fills, replacing
 from actors.entities import order as order_module
 from actors.fact_routing import FactRouter
-from actors.reconciling import passes
+from actors.reconciling import passes, verdicts
 from actors.reconciling.verdicts import Seen
 from actors.release import Release
 from actors.runtime.actor import Decision
@@ -25,7 +25,7 @@ from fsm.order import OrderState
 from fsm.requests import Submit
 from fsm.vocabulary import OrderRole
 from storage import ledger
-from tests.model.core import ORDER
+from tests.model.core import ASSUMING, ORDER
 from tests.model.steps import Scope
 from tests.model.venue import Budget
 
@@ -137,8 +137,19 @@ def restart_trusts_memory(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(sessions, "_doubt", gone)
 
 
+def assumes_what_it_took_back(patch: pytest.MonkeyPatch) -> None:
+    """An order that the engine cancelled, and that is gone, is inferred to be filled (N17)."""
+    patch.setattr(verdicts, "_rule_1", lambda case: verdicts.Verdict.ASSUME_FILLED)
+
+    def assumed(order: Any, message: Any, world: Any) -> Decision:
+        return replacing.on_assumed(evolve(order, engine_cancelled=False), message, world)
+
+    patch.setitem(order_module._HANDLERS, msg.AssumeFilled, assumed)
+
+
 Mutation = Callable[[pytest.MonkeyPatch], None]
 _LATE = Scope("late commits", Budget(fills=1, times=0), commits_at_once=False)
+_ASSUMED = Scope("assumed", Budget(fills=0, degrades=1, forgets=1, times=1), ASSUMING)
 #: Each with the scope in which it has to be found.
 MUTATIONS: tuple[tuple[Mutation, Scope], ...] = (
     (unavailable_is_absent, Scope("failing", Budget(fills=1, unavailable=9, times=3))),
@@ -149,5 +160,6 @@ MUTATIONS: tuple[tuple[Mutation, Scope], ...] = (
     (sends_again, Scope("calm", Budget(fills=0, times=2))),
     (frees_funds_in_doubt, Scope("calm", Budget(fills=0, times=2))),
     (believes_old_answers, Scope("overtaken", Budget(fills=0, degrades=1, times=0))),
+    (assumes_what_it_took_back, _ASSUMED),
     (restart_trusts_memory, Scope("killed", Budget(fills=0, crashes=1, times=0))),
 )

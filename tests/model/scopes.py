@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.model.core import FINE
+from tests.model.core import ASSUMING, FINE
 from tests.model.steps import Scope
 from tests.model.venue import Budget
 
@@ -18,6 +18,7 @@ SMALL = (
     Scope("cancelled by the engine, slowly", Budget(fills=0, degrades=1, times=2)),
     Scope("partial fills", Budget(fills=2, times=1)),
     Scope("commits take time", Budget(fills=1, times=0, crashes=1), commits_at_once=False),
+    Scope("inferred fills", Budget(fills=0, degrades=1, forgets=1, times=1), ASSUMING),
     Scope("failing queries", Budget(fills=1, unavailable=1, times=1)),
 )
 #: By hand: hours of it, if one wants.

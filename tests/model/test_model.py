@@ -22,6 +22,7 @@ _STATES_MIN = {
     "cancelled by the engine, slowly": 3400,
     "partial fills": 5000,
     "commits take time": 1900,
+    "inferred fills": 1300,
     "failing queries": 1600,
 }
 
