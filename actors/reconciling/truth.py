@@ -119,6 +119,8 @@ class Truth:
     suspected: dict[str, str] = field(factory=dict)
     suspected_at_us: int = 0
     unverified_reads: int = 0
+    unread: bool = False
+    """The reads that failed are why wallet_truth stands."""
     halted_since_us: int | None = None
 
     def evolve(self, event: ev.Event) -> None:
@@ -141,21 +143,23 @@ class Truth:
         """What a comparison leads to. False while its repetition is awaited: the next pass is set
         then."""
         starting = run.scope == START
+        if outcome.status != "unverified":
+            self.unverified_reads = 0
         if not run.round_ok and outcome.status == "halt":
             return True  # a fill that could not be asked for may explain it (L3, N21)
         news = (outcome.status, outcome.texts) != (self.status, self.deltas)
         if outcome.status == "unverified":
             self._unverified(run, world, decision)
-        else:
-            self.unverified_reads = 0
         if outcome.status == "halt" and not self._is_repeated(outcome, run, world, decision):
             return False
         if outcome.status in ("ok", "warn"):
             self.suspected, self.halted_since_us = {}, None
             decision.effects.append(CancelTimer(_HALT_TIMER))
-        if outcome.status == "ok":
-            sources = [source for source in RECOVERED_BY_OK if source in world.sources]
-            decision.tells += [msg.Recover(source) for source in sources]
+            sources = RECOVERED_BY_OK if outcome.status == "ok" else ()
+            if self.unread:
+                self.unread, sources = False, ("wallet_truth", *sources)
+            known = [source for source in dict.fromkeys(sources) if source in world.sources]
+            decision.tells += [msg.Recover(source) for source in known]
         gate = starting and world.mode is ModeState.RECONCILING
         accepted = gate and outcome.status == "halt" and run.accepts_divergence
         if news or starting:
@@ -177,13 +181,16 @@ class Truth:
         return True
 
     def _unverified(self, run: Pass, world: World, decision: Decision) -> None:
-        """An unread wallet counts where the rest of the round was read: silence is an outage."""
-        if not run.round_ok or run.scope == START:
+        """Nobody trades for long beside a wallet that cannot be read. It halts only where the rest
+        of the round was read: a venue that says nothing at all comes back by itself (X16)."""
+        if run.scope == START:
             return
         self.unverified_reads += 1
         if self.unverified_reads >= _UNVERIFIED_MAX:
+            self.unread = self.unread or "wallet_truth" not in world.sources
             decision.tells.append(msg.Degrade("wallet_truth", "three unverified reads"))
-            self._stands(world, decision)
+            if run.round_ok:
+                self._stands(world, decision)
 
     def _is_repeated(self, outcome: Outcome, run: Pass, world: World, decision: Decision) -> bool:
         """A fill may be on its way: the same difference has to be there again, 2 s later."""

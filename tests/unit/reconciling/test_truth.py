@@ -130,6 +130,16 @@ def test_three_unverified_reads_in_a_row_degrade_and_one_success_resets(bench: B
     assert "ACTIVE" == bench.mode
 
 
+def test_an_outage_of_everything_degrades_too_and_never_halts(bench: Bench) -> None:
+    bench.venue.silent = True
+    bench.wait(1_200)
+    assert "DEGRADED" == bench.mode
+    assert ["wallet_truth"] == list(bench.engine.books.mode.sources)
+    bench.venue.silent = False
+    bench.wait(120)
+    assert "ACTIVE" == bench.mode
+
+
 def test_books_that_moved_while_the_question_was_out_are_not_compared(bench: Bench) -> None:
     bench.place()
     bench.accept()
