@@ -42,7 +42,7 @@ from actors.config_keys import (
     VenueConfig,
 )
 from actors.config_types import range_text, structured, text_of, type_name
-from actors.guards.checks import Problem, conflicts, unknown_instruments
+from actors.guards.checks import Problem, conflicts, unknown_names
 from actors.toml_lines import line_numbers, line_of
 from fsm.instrument import symbol_key
 
@@ -249,7 +249,7 @@ def _build(settings: Settings, *, together: bool = True) -> Config:
     if together:
         found = [*conflicts(config.guards)]
         if config.instruments:
-            found += unknown_instruments(config.guards, config.instruments)
+            found += unknown_names(config.guards, config.instruments)
         refuse(config, found)
     return config
 

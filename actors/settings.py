@@ -13,7 +13,7 @@ from typing import Any
 from attrs import evolve
 
 from actors.config import Config, refuse
-from actors.guards.checks import unknown_instruments
+from actors.guards.checks import unknown_names
 from actors.guards.desk import KINDS
 from actors.strategies import registry
 from actors.strategies.base import Strategy
@@ -135,7 +135,7 @@ def strategies_of(
     """
     names = {spec.name for spec in instruments}
     if not config.instruments:  # else that was looked at when the configuration was read
-        refuse(config, unknown_instruments(config.guards, names))
+        refuse(config, unknown_names(config.guards, {spec.name: spec for spec in instruments}))
     if not config.strategies:
         return tuple(
             (spec.name, registry.build(name, {}))

@@ -29,7 +29,7 @@ from actors.chaos.scenario import Scenario, ScenarioError, Step
 from actors.chaos.stream import Speaker
 from actors.config import Config, ConfigError, refuse, with_overrides
 from actors.engine import Engine, EngineSettings
-from actors.guards.checks import unknown_instruments
+from actors.guards.checks import unknown_names
 from actors.runtime.clock import SimulatedClock
 from actors.settings import rules_from
 from actors.simulation import Simulation
@@ -62,8 +62,8 @@ def rules_of(scenario: Scenario) -> Rules:
     """
     try:
         config = with_overrides(Config(), scenario.config, scenario.file)
-        names = [spec.name for spec in scenario.instruments]
-        refuse(config, unknown_instruments(config.guards, names))
+        traded = {spec.name: spec for spec in scenario.instruments}
+        refuse(config, unknown_names(config.guards, traded))
         rules = rules_from(config)
     except ConfigError as problem:
         raise ScenarioError(f"{problem}") from None
@@ -74,7 +74,7 @@ def rules_of(scenario: Scenario) -> Rules:
     corridor = guards.get("inventory_corridor")
     if corridor is not None and not corridor.instruments:
         # Nothing need be quoted first: the file is about it.
-        guards["inventory_corridor"] = evolve(corridor, instruments=tuple(names))
+        guards["inventory_corridor"] = evolve(corridor, instruments=tuple(traded))
     return evolve(rules, guards=guards, **off)
 
 

@@ -6,7 +6,8 @@ gets stuck in it (N22).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from actors.guards.settings import AnchorSaturationConfig, GuardsConfig, InventoryCorridorConfig
 from fsm.money import plain
@@ -57,21 +58,34 @@ def _corridor(held: InventoryCorridorConfig) -> Iterator[Problem]:
         yield "base_share_min_pct", f"must be below base_share_max_pct ({limit}): nothing is inside"
 
 
-def unknown_instruments(guards: GuardsConfig, known: Collection[str]) -> Iterator[Problem]:
-    """Instruments that a guard names and nobody trades, by the dotted key that names them."""
-    anchor = guards.anchor_saturation
+class Traded(Protocol):
+    """What is known of an instrument before anything runs."""
+
+    @property
+    def base(self) -> str:
+        """The asset that is bought and sold."""
+
+    @property
+    def quote(self) -> str:
+        """The asset that it is priced in."""
+
+
+def unknown_names(guards: GuardsConfig, traded: Mapping[str, Traded]) -> Iterator[Problem]:
+    """Instruments and assets that a guard names and nobody trades, by the key that names them."""
+    anchor, corridor = guards.anchor_saturation, guards.inventory_corridor
+    caps = guards.exposure_limit
     named = [
-        ("guards.anchor_saturation.instrument", anchor.instrument),
-        ("guards.anchor_saturation.anchor", anchor.anchor),
-        *(
-            ("guards.inventory_corridor.instruments", name)
-            for name in guards.inventory_corridor.instruments
-        ),
-        *(
-            ("guards.exposure_limit.instrument_caps", name)
-            for name in guards.exposure_limit.instrument_caps
-        ),
+        ("anchor_saturation.instrument", anchor.instrument),
+        ("anchor_saturation.anchor", anchor.anchor),
+        *(("inventory_corridor.instruments", name) for name in corridor.instruments),
+        *(("exposure_limit.instrument_caps", name) for name in caps.instrument_caps),
     ]
     for key, name in named:
-        if name and name not in known:
-            yield key, f"no instrument {name!r}; there are: {', '.join(sorted(known))}"
+        if name and name not in traded:
+            known = ", ".join(sorted(traded))
+            yield f"guards.{key}", f"no instrument {name!r}; there are: {known}"
+    assets = {asset for spec in traded.values() for asset in (spec.base, spec.quote)}
+    for asset in caps.asset_caps:
+        if asset not in assets:
+            known = ", ".join(sorted(assets))
+            yield "guards.exposure_limit.asset_caps", f"no asset {asset!r}; there are: {known}"

@@ -130,6 +130,14 @@ def test_settings_that_contradict_each_other_are_refused(
     assert words in str(caught.value)
 
 
+def test_an_asset_that_nobody_trades_is_refused(tmp_path: Path) -> None:
+    spec = "[instruments.'XRP/RLUSD']\nbase = 'XRP'\nquote = 'RLUSD'\n"
+    file = tmp_path / "holdfast.toml"
+    file.write_text(spec + "[guards.exposure_limit]\nasset_caps = { XPR = '5' }")
+    with pytest.raises(ConfigError, match="no asset 'XPR'; there are: RLUSD, XRP"):
+        load_config(file, environ={})
+
+
 @pytest.mark.parametrize(
     "text",
     [
