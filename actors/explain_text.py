@@ -200,17 +200,21 @@ def _mode(e: ev.ModeMoved) -> Said:
 
 
 def _tripped(e: ev.GuardTripped) -> Said:
-    lines = [f"{name} {_plain_value(value)}" for name, value in e.context.items()]
-    manual = ", only a person opens it again" if e.manual_reset else ""
-    return f"guard {e.guard} tripped ({e.breaker}): {e.condition}; {e.action}{manual}", lines
+    lines = [f"{name} {_listed(value)}" for name, value in e.context.items()]
+    if e.cooldown_us:
+        lines.append(f"recovery is not looked at for {e.cooldown_us // SECOND_US} s")
+    if e.manual_reset:
+        lines.append("only a person ends it")
+    return f"guard {e.guard} tripped ({e.action}) {e.breaker}: {e.condition}", lines
 
 
-def _plain_value(value: ev.ContextValue) -> str:
+def _listed(value: ev.ContextValue) -> str:
     return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _cleared(e: ev.GuardCleared) -> Said:
-    return f"guard {e.guard} is armed again: {e.how} {e.detail}".rstrip(), []
+    lines = [f"acknowledged: {name} {value}" for name, value in e.acknowledged.items()]
+    return f"guard {e.guard} armed again: {e.how} {e.detail}".rstrip(), lines
 
 
 def _session(e: ev.SessionStarted) -> Said:

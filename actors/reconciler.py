@@ -18,7 +18,7 @@ from loguru import logger
 from actors import messages as msg
 from actors.effects import CancelTimer, SendQuery, SetTimer
 from actors.entities.order import Order
-from actors.reconciling import pages, sweep
+from actors.reconciling import pages, sources, sweep
 from actors.reconciling.externals import adopt
 from actors.reconciling.link import Link
 from actors.reconciling.notes import AdoptExternal, PassEvidenceApplied, PassGoesOn
@@ -46,7 +46,7 @@ from fsm.vocabulary import OrderRole, PnlSource
 
 S = OrderState
 DOUBTFUL = (S.SUBMITTED, S.UNKNOWN, S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE, S.HELD_FOR_REVIEW)
-HELD, DEAD = "reconciler_held_pending_review", "dead_order_live_at_venue"
+_INFERRED_KEPT_US = 86_400 * SECOND_US
 
 
 @define(slots=True)
@@ -89,7 +89,8 @@ class Reconciler:
         elif type(event) is ev.BooksCompared and event.opened_us is not None:
             self.opened_us = event.opened_us
         elif type(event) is ev.OrderFilled and event.provenance is PnlSource.INFERRED:
-            self.inferred[event.client_order_id] = at_us
+            young = {n: at for n, at in self.inferred.items() if at > at_us - _INFERRED_KEPT_US}
+            self.inferred = young | {event.client_order_id: at_us}
         elif type(event) is ev.OrderFillVoided and event.provenance is PnlSource.INFERRED:
             self.inferred.pop(event.client_order_id, None)
 
@@ -238,9 +239,14 @@ class Reconciler:
             following = pages.next_query(world, query, page)
             if following is None:
                 run.failures.append(f"fills of {query.instrument}: {query.limit} at one moment")
+                run.stuck[query.instrument] = None
+                behind_us = pages.last_of(page, query) + 1
+                self._ask(pages.query(world, query.instrument, behind_us), run, world, decision)
             else:
                 self._ask(following, run, world, decision)
             return
+        if query.instrument in run.stuck:
+            return  # what follows a moment is booked, the watermark stays before it
         run.fills_answered[query.instrument] = None
         last_us = pages.last_of(page, query)
         if last_us > self.watermarks.get(query.instrument, 0):
@@ -405,25 +411,13 @@ class Reconciler:
 
     # ------------------------------------------------------------------------------------ the end
 
-    def _sources(self, run: Pass, world: World, decision: Decision) -> None:
-        """The reconciler's own sources stand as long as what they are about (N14)."""
-        held = any(order.state is S.HELD_FOR_REVIEW for order in world.orders.values())
-        if held and HELD not in world.sources:
-            decision.tells.append(msg.Degrade(HELD, "an order waits for a person"))
-        elif not held and HELD in world.sources:
-            decision.tells.append(msg.Recover(HELD))
-        if DEAD in world.sources and run.open_orders is not None:
-            dead = [name for name in run.open_orders if run.states.get(name) in TERMINAL]
-            if not dead and not any(world.is_ended(name) for name in run.open_orders):
-                decision.tells.append(msg.Recover(DEAD))
-
     def _finish(self, run: Pass, world: World, decision: Decision) -> None:
         self.current, self.last_at_us = None, world.now_us
         decision.effects += self.link.passed(run, world.now_us)
         decision.tells.append(msg.PassEnded(not run.failures, ", ".join(run.failures[:3])))
         doubtful = [o for o in world.orders.values() if o.state in DOUBTFUL]
         self._forget(run, world)
-        self._sources(run, world, decision)
+        decision.tells += sources.follow(run, world)
         rules = world.rules
         delay = rules.open_orders_interval_us
         if world.mode is ModeState.RECONCILING or doubtful or run.left_out:

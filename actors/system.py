@@ -332,7 +332,11 @@ class System:
         # Behind what the event tells others: a fill has changed its position when guards look.
         hearers = self.guards.hearers
         if hearers and events:
-            self._queue.extend(msg.ForGuards(e) for e in events if type(e) in hearers)
+            self._queue += [
+                msg.ForGuards(event)
+                for event in events
+                if type(event) in hearers and self.guards.concerns(event)
+            ]
 
     def _ask(self, message: msg.Ask, turn: Turn) -> None:
         """A command with an answer: accepted after its commit, or refused with one clear line."""

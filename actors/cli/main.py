@@ -53,6 +53,7 @@ COMMANDS = (
     ("positions", "read_commands:positions", "Positions of this session, and every open one."),
     ("fills", "read_commands:fills", "Executions."),
     ("account", "read_commands:account", "Capital, balances, PnL and fees."),
+    ("guards", "guards_command:guards", "How near each guard is to its limit, and its trips."),
     ("sessions", "read_commands:sessions", "Every session, and why it ended."),
     ("events", "events_command:events", "The journal, once or as it grows."),
     ("explain", "explain_command:explain", "The whole story of an order, a position or an event."),

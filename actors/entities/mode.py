@@ -68,13 +68,13 @@ class Mode:
 
     def _evolve_session(self, event: ev.SessionStarted) -> None:
         """A fresh start has no halt reason and no sources (N09, N15); a recovery keeps HALTED."""
-        held = event.recovery and self.state is S.HALTED
         self.state = S.STARTING
         self.sources = {}
         self.episodes = {}
         self.books_verified = False
         self.regime_bad = False
-        self.halt_reason = self.halt_reason if held else None
+        if not event.recovery:
+            self.halt_reason = None
 
     def _evolve_moved(self, event: ev.ModeMoved, at_us: int) -> None:
         self.state = event.state

@@ -91,12 +91,10 @@ def on_void(position: Position, message: msg.VoidForPosition, world: World) -> D
 
 def on_replaced(position: Position, message: msg.ReplacedForPosition, world: World) -> Decision:
     """Voids and fills as one change: only the quantity after the last of them counts (X06)."""
-    scratch = evolve(
-        position,
-        booked=dict(position.booked),
-        unpriced=dict(position.unpriced),
-        live=dict(position.live),
-    )
+    told: list[ev.OrderFilled | ev.OrderFillVoided] = [*message.voids, *message.fills]
+    keys = [f"{event.client_order_id}/{event.trade_id}" for event in told]
+    booked = {key: position.booked[key] for key in keys if key in position.booked}
+    scratch = evolve(position, booked=booked, unpriced=dict(position.unpriced))
     notes: list[msg.VoidForPosition | msg.FillForPosition] = [
         msg.VoidForPosition(position.position_id, void) for void in message.voids
     ]

@@ -95,6 +95,10 @@ class Guard:
         """Whether it has recovered; asked at each tick while its latch is shut."""
         raise NotImplementedError
 
+    def concerns(self, event: ev.Event, world: World) -> bool:
+        """Whether it wants to hear of this event at all; asked before anything is set in motion."""
+        return True
+
     def hear(self, what: object, world: World) -> Trip | None:
         """One of those that it `hears` was booked or said in this turn."""
         return None
@@ -146,7 +150,8 @@ class Guard:
         return Decision() if found is None or self.latch.tripped else self._trip(found, world)
 
     def cooldown_ticks(self, world: World) -> int:
-        """Ticks before recovery is looked at: from the second episode of a session on (N16)."""
+        """Ticks before recovery is looked at: from the second episode of a session on (N16); a
+        person's resume begins the count of episodes, and so this, anew."""
         ticks: int = getattr(self.settings, "cooldown_ticks", 0)
         return ticks if world.episodes.get(self.name, 0) >= 2 else 0
 
@@ -172,7 +177,9 @@ class Guard:
             context=found.context,
         )
         alert = ev.AlertRaised(
-            severity="warning", token=f"[{self.token}]", text=f"{breaker}: {found.condition}"
+            severity="critical" if action == HALT else "warning",
+            token=f"[{self.token}]",
+            text=f"{breaker}: {found.condition}",
         )
         tells = [*self._asks(action, breaker, found), *self.follow_up(found, world)]
         return Decision(events=[event], effects=[Notify(alert)], tells=tells)

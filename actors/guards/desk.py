@@ -22,6 +22,7 @@ from actors.guards.venue_health import VenueHealth
 from actors.guards.wallet_truth import WalletTruth
 from actors.runtime.actor import Refused
 from actors.world import World
+from fsm import events as ev
 from fsm.timestamps import iso_utc
 
 KINDS: dict[str, type[Guard]] = {
@@ -62,6 +63,11 @@ class GuardDesk:
             return None
         self.guards[name] = self._made(name)
         return self.guards[name]
+
+    def concerns(self, event: ev.Event) -> bool:
+        """Whether any guard that hears of such events wants this one: most fills want nobody."""
+        guards, world = self.guards, self._world
+        return any(guards[name].concerns(event, world) for name in self.hearers[type(event)])
 
     def standing(self) -> list[object]:
         """At a start: what the latches ask of the mode that an unclean end has left shut."""
@@ -113,4 +119,5 @@ def latch_view(latch: Latch, *, cooling: bool = False) -> dict[str, Any]:
         "manual": latch.manual if latch.tripped else None,
         "trips": latch.trips,
         "recoveries": latch.recoveries,
+        "strategies_off": dict(latch.off),
     }

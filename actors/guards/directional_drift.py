@@ -60,6 +60,13 @@ class DirectionalDrift(Guard):
 
     # --------------------------------------------------------------------------------- at fills
 
+    def concerns(self, event: ev.Event, world: World) -> bool:
+        """Where no resting order was filled yet, no other fill opposes one."""
+        if type(event) is not ev.OrderFilled or event.instrument in self.flows:
+            return True
+        order = world.orders.get(event.client_order_id)
+        return order is not None and order.type is OrderType.LIMIT
+
     def hear(self, what: object, world: World) -> Trip | None:
         """A fill: counted when it is of a resting order; any fill may be the opposing one."""
         assert isinstance(what, ev.OrderFilled)

@@ -53,6 +53,10 @@ class ExposureLimit(Guard):
             net = sum((position.qty for position in world.open_positions(name)), ZERO)
             yield Held("instrument", name, abs(net), cap)
 
+    def concerns(self, event: ev.Event, world: World) -> bool:
+        """Only where there is a cap."""
+        return bool(self.settings.asset_caps or self.settings.instrument_caps)
+
     def hear(self, what: object, world: World) -> Trip | None:
         """A fill changed what is held."""
         return self._found(world)

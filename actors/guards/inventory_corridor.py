@@ -104,6 +104,10 @@ class InventoryCorridor(Guard):
                 )
         return None
 
+    def concerns(self, event: ev.Event, world: World) -> bool:
+        """Nothing is watched before the first quote, unless it is configured."""
+        return bool(self.settings.instruments or world.quoted)
+
     def hear(self, what: object, world: World) -> Trip | None:
         """A fill moved the inventory: the floor is looked at in its turn."""
         assert isinstance(what, ev.OrderFilled)

@@ -22,6 +22,8 @@ from fsm.mode import ModeState
 from fsm.money import plain
 from fsm.order import OrderTrigger
 
+_BLAMED = (OrderTrigger.OUTCOME_UNKNOWN, OrderTrigger.REJECTED)
+
 
 class VenueHealth(Guard):
     """Counts what the venue fails to do."""
@@ -42,6 +44,10 @@ class VenueHealth(Guard):
         self.last_failure = ""
         self.probes_ok = 0
         self.rejected: deque[bool] = deque(maxlen=settings.submits_min)
+
+    def concerns(self, event: ev.Event, world: World) -> bool:
+        """Of an order's steps only those that the venue is to blame for."""
+        return type(event) is not ev.OrderMoved or event.trigger in _BLAMED
 
     def hear(self, what: object, world: World) -> Trip | None:
         """Something that the venue did or did not do."""

@@ -57,6 +57,8 @@ class Pass:
     open_orders: dict[str, facts.VenueOrder] | None = None
     """The listing by our names, filled while it is gone through."""
     fills_answered: dict[str, None] = field(factory=dict)
+    stuck: dict[str, None] = field(factory=dict)
+    """Instruments with a moment of more fills than a page can hold."""
     failures: list[str] = field(factory=list)
     answered: int = 0
     missing: list[str] = field(factory=list)

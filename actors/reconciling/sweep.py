@@ -119,7 +119,14 @@ def case_of(order: Order, doubted_since_us: int | None, now_us: int) -> Case:
         is_external=order.role is OrderRole.EXTERNAL,
         engine_cancelled=order.engine_cancelled,
         known_there=order.acknowledged or order.filled_qty > 0,
-        age_us=now_us - since_us if 0 < since_us <= now_us else None,
+        age_us=_age_us(since_us, now_us),
         doubt_us=doubt_us,
         repeated=doubted_since_us is not None,
     )
+
+
+def _age_us(since_us: int, now_us: int) -> int | None:
+    """None where it cannot be told: no time, or one that lies ahead by more than clocks differ."""
+    if since_us <= 0 or since_us > now_us + _REACH_BACK_US:
+        return None
+    return max(now_us - since_us, 0)

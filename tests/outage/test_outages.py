@@ -61,7 +61,7 @@ def live_through(rig: Rig, weather: Weather, seconds: int) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, 3])
 @pytest.mark.parametrize(("weather", "seconds"), [o[1:] for o in OUTAGES], ids=_IDS)
 def test_after_an_outage_the_books_equal_the_venue_within_two_passes(
     tmp_path: Path, weather: Weather, seconds: int, seed: int

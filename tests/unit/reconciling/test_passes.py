@@ -177,6 +177,23 @@ def test_fills_of_one_moment_at_the_end_of_a_page_are_all_booked(tmp_path: Path)
     assert [START_US + 3] == [e.venue_us for e in bench.events(ev.WatermarkMoved)]
 
 
+def test_what_follows_a_moment_that_no_page_can_hold_is_booked_all_the_same(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path)
+    bench.place()
+    bench.accept()
+    bench.venue.page = 3
+    moments = [0, 2, 2, 2, 2, 5]
+    bench.venue.fills = [fill(f"t{n}", "1", venue_us=START_US + m) for n, m in enumerate(moments)]
+    look(bench)
+
+    assert {"t0", "t1", "t2", "t3", "t5"} == set(bench.order().trades or {})
+    assert [] == bench.events(ev.WatermarkMoved)
+    assert bench.engine.books.reconciler.link.failures
+    bench.proven()
+
+
 def test_a_watermark_of_a_clock_that_had_jumped_ahead_loses_no_fill(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.place()

@@ -101,3 +101,7 @@ def test_the_system_clock_never_goes_back_and_knows_its_skew() -> None:
 
     assert sorted(readings) == readings
     assert 1_000_000 > abs(clock.skew_us())
+    ahead_us = clock.now_us() + 3_600_000_000
+    clock.not_before(ahead_us)
+    assert ahead_us <= clock.now_us()
+    assert 1_000_000 > abs(clock.skew_us())  # going on from a journal's time is no skew
