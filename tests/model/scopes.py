@@ -8,7 +8,7 @@ from tests.model.venue import Budget
 
 #: Within seconds, for every run of the tests.
 QUICK = (
-    Scope("calm", Budget(fills=1, times=2)),
+    Scope("calm", Budget(fills=1, times=1)),
     Scope("cancelled by the engine", Budget(fills=1, degrades=1, times=0)),
 )
 #: Within a minute, for CI.
@@ -23,6 +23,7 @@ SMALL = (
 )
 #: By hand: hours of it, if one wants.
 FULL = (
+    Scope("partial fills, slowly", Budget(fills=3, times=2)),
     Scope("cancelled by the engine and filled, slowly", Budget(fills=1, degrades=1, times=1)),
     Scope("cancelled and filled, slowly", Budget(fills=1, cancels=1, times=1)),
     Scope("cancelled and filled in parts", Budget(fills=3, cancels=1, times=2)),

@@ -15,7 +15,7 @@ from tests.model.steps import Scope, Step, beginning, perform
 
 #: Fewer states than this: something that should be explored no longer happens.
 _STATES_MIN = {
-    "calm": 1800,
+    "calm": 700,
     "cancelled by the engine": 500,
     "killed": 3000,
     "cancelled": 400,
