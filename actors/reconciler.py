@@ -157,7 +157,9 @@ class Reconciler:
         self.asked[message.client_order_id] = -1
         if message.race:
             self._race(message.client_order_id, world)
-        self._begin(ORDERS, world, decision)
+        running = self.current is not None and self.link.failures
+        if not running and not self.link.waits(world.now_us):
+            self._begin(ORDERS, world, decision)  # else those in doubt would never back off
 
     def _race(self, client_order_id: str, world: World) -> None:
         """A cancel met something that came first: counted once an order (N19)."""

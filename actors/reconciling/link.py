@@ -61,6 +61,10 @@ class Link:
             return [_alert("info", "VENUE_BACK", "the venue answers again")]
         return []
 
+    def waits(self, now_us: int) -> bool:
+        """Whether queries fail, and the next pass is set for later."""
+        return self.failures > 0 and self.next_try_us is not None and now_us < self.next_try_us
+
     def delay_us(self, usual_us: int, least_us: int, most_us: int) -> int:
         """How long to the next pass: doubled with each failed one, at most `most_us`."""
         if not self.failures:

@@ -108,6 +108,14 @@ def _contradiction(case: Case, policy: Policy) -> Verdict:
 
 
 def _absence(case: Case, policy: Policy) -> Verdict:
+    """That an order never arrived has to be found by two passes: in the first one it may have
+    filled between the answer about fills and the answer about open orders."""
+    found = _absent(case, policy)
+    once = found is Verdict.NEVER_ARRIVED and not case.repeated
+    return Verdict.NOTHING if once else found
+
+
+def _absent(case: Case, policy: Policy) -> Verdict:
     if case.is_external:
         return Verdict.CANCELED
     arrived_no_more = case.age_us is not None and case.age_us >= policy.max_in_flight_us
