@@ -280,3 +280,29 @@ def test_many_fills_of_nobody_are_recorded_once(tmp_path: Path) -> None:
 
     counted = Counter(e.payload for e in bench.events(ev.FactUnresolved))
     assert {1} == set(counted.values())
+
+
+def test_a_fill_of_our_order_that_was_taken_for_somebody_else_s_reaches_its_position(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path)
+    bench.place()
+    bench.venue.open = {"a": evolve(reported(), client_order_id=None)}
+    look(bench)
+    bench.restart()
+    bench.say(
+        evolve(
+            fill("t1", "10", venue_us=bench.clock.now_us()),
+            client_order_id=None,
+            venue_order_id="V-a",
+            instrument=PAIR,
+        )
+    )
+    bench.venue.open = {}
+    bench.venue.orders["a"] = reported(state="filled", filled="10")
+    for _ in range(10):
+        look(bench)
+        bench.wait(5)
+
+    assert D(10) == bench.order().filled_qty, bench.order().state
+    assert D(10) == bench.position().qty
