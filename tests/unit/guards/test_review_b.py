@@ -16,7 +16,7 @@ from fsm import facts
 from fsm.mode import ControlLevel
 from fsm.vocabulary import OrderRole, OrderType
 from tests.unit.engine.handmade import Bench
-from tests.unit.guards.rigs import D, Fills, guard, guarded, reset, restarted, ticks, trips
+from tests.unit.guards.rigs import D, Fills, guarded, reset, restarted, ticks, trips
 from tests.unit.guards.test_other_guards import losing
 
 CAPPED = {"asset_caps": {"XRP": D(1005)}}
@@ -118,7 +118,9 @@ def test_high_after_a_resume_above_the_cap_an_order_leaves_before_it_trips_again
 # ----------------------------------------------------------------------------------- wallet truth
 
 
-def compared(folder: Path, rules: dict[str, object] | None = None, **on: dict[str, object]) -> Bench:
+def compared(
+    folder: Path, rules: dict[str, object] | None = None, **on: dict[str, object]
+) -> Bench:
     bench = guarded(folder, rules, **on)
     assert "ACTIVE" == bench.mode
     return bench
@@ -369,8 +371,8 @@ def test_medium_a_reset_drawdown_says_active_and_the_door_refuses_everything(
     bench.quote("0.7", "0.7")
     ticks(bench, 1)
     assert "ACTIVE" == bench.mode
-    from actors.strategies.base import Signal  # noqa: PLC0415
-    from fsm.vocabulary import Side  # noqa: PLC0415
+    from actors.strategies.base import Signal
+    from fsm.vocabulary import Side
 
     bench.tell(msg.RaiseSignal(Signal(side=Side.BUY, qty=D(1)), "alpha", bench.instrument.name))
     [decided] = bench.events(ev.SignalDecided)
@@ -378,12 +380,12 @@ def test_medium_a_reset_drawdown_says_active_and_the_door_refuses_everything(
 
 
 def test_every_latch_is_the_same_from_a_snapshot(tmp_path: Path) -> None:
-    from actors.fold import folded  # noqa: PLC0415
-    from actors.registry import Books  # noqa: PLC0415
-    from actors.runtime.ids import IdSource  # noqa: PLC0415
-    from actors.snapshot import captured, restored  # noqa: PLC0415
-    from actors.world import World  # noqa: PLC0415
-    from storage.journal import JournalReader  # noqa: PLC0415
+    from actors.fold import folded
+    from actors.registry import Books
+    from actors.runtime.ids import IdSource
+    from actors.snapshot import captured, restored
+    from actors.world import World
+    from storage.journal import JournalReader
 
     bench = guarded(
         tmp_path, directional_drift={"recovery": "manual"}, exposure_limit=CAPPED, venue_health={}
@@ -403,3 +405,171 @@ def test_every_latch_is_the_same_from_a_snapshot(tmp_path: Path) -> None:
     reader.close()
     assert (books.latches, books.mode) == (again.latches, again.mode)
     assert GuardsConfig() == GuardsConfig()
+
+
+def test_high_a_log_that_was_large_once_degrades_until_the_service_ends(tmp_path: Path) -> None:
+    """A reader (a backup, an SQLite shell) that held the log back has gone; the log is written from
+    its beginning again, but its file never gets smaller: heartbeat stays for ever."""
+    import sqlite3
+
+    bench = guarded(tmp_path, heartbeat={"wal_max_mb": 8})
+    conn = bench.engine.writer.conn
+    conn.execute("CREATE TABLE ballast (a BLOB)")
+    reader = sqlite3.connect(bench.database)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM ballast").fetchall()
+    for _ in range(12):
+        conn.execute("INSERT INTO ballast VALUES (zeroblob(1048576))")
+    reader.rollback()
+    reader.close()
+    for number in range(50):
+        conn.execute("INSERT INTO ballast VALUES (?)", (str(number),))
+    size = Path(f"{bench.database}-wal").stat().st_size
+    bench.tell(msg.HealthReport(wal_bytes=size))
+    assert [] == trips(bench), size
+
+
+def test_low_one_order_that_fills_in_three_parts_is_no_burst(tmp_path: Path) -> None:
+    """N13 was three buys; this is one, whose three takers came together."""
+    bench = guarded(tmp_path, directional_drift={})
+    fills = Fills(bench)
+    order_id = fills.placed(qty="3")
+    for number in range(3):
+        bench.fill(f"t{number}", "1", order_id, venue_us=bench.clock.now_us())
+    assert [] == trips(bench)
+
+
+def test_high_a_fresh_start_above_its_cap_lets_entries_leave_for_a_whole_tick(
+    tmp_path: Path,
+) -> None:
+    bench = guarded(tmp_path, exposure_limit={"asset_caps": {"XRP": D(500)}})  # opens with 1000
+    bench.place("first", role=OrderRole.QUOTE, qty=D(100))
+    assert [] == bench.submits()
+
+
+def test_high_who_resumes_a_pending_halt_is_told_that_nothing_is_halted(tmp_path: Path) -> None:
+    """After a crash the halt waits behind the gate; `status` says `halted by`, `resume` refuses."""
+    bench = halted(tmp_path)
+    unreachable(bench)
+    restarted(bench)
+    assert "risk_exposure" == bench.engine.books.mode.halt_reason
+    bench.do(msg.Resume("ann", "looked"))
+    assert bench.answers[-1]["accepted"], bench.answers[-1]
+
+
+def test_critical_an_accepted_divergence_lifts_a_halt_that_nobody_resumed(tmp_path: Path) -> None:
+    """HALTED, crash, `--accept-truth-divergence`: DEGRADED instead, and ACTIVE when the wallet
+    agrees again. The halt was about something else, and nobody resumed."""
+    bench = guarded(tmp_path, wallet_truth={})
+    bench.tell(msg.Halt("operator_halt"))
+    bench.accept_divergence = True
+    unreachable(bench)
+    restarted(bench)
+    differ(bench, "-3")
+    unreachable(bench, down=False)
+    bench.wait(10)
+    differ(bench, "0")
+    bench.wait(200)
+    assert "HALTED" == bench.mode
+
+
+def test_high_a_mode_that_raises_over_a_trip_lets_entries_leave(tmp_path: Path) -> None:
+    """L8: what cannot be evaluated blocks new exposure. A quarantined mode blocks nothing."""
+    bench = guarded(tmp_path, directional_drift={})
+
+    def before(address: str, message: object) -> None:
+        if address == "mode" and isinstance(message, msg.Degrade):
+            raise ValueError(address)
+
+    bench.engine.system.before_decide = before
+    fills = Fills(bench)
+    for _ in range(3):
+        fills()
+    bench.wait(60)
+    assert ["directional_drift_guard_A"] == trips(bench)
+    bench.place("more", role=OrderRole.QUOTE)
+    assert "more" not in [s.client_order_id for s in bench.submits()]
+
+
+def test_medium_a_latch_that_stands_hides_the_gates_refusal(tmp_path: Path) -> None:
+    """Books that differ at a start: HALTED, exit code 3. With any manual latch it is DEGRADED."""
+    bench = losing(tmp_path, {"max_session_loss": None, "daily_drawdown": D(20)})
+    bench.quote("0.7", "0.7")
+    ticks(bench, 1)
+    unreachable(bench)
+    restarted(bench)
+    differ(bench, "-3")
+    unreachable(bench, down=False)
+    bench.wait(100)
+    assert ("HALTED", "truth_divergence") == (bench.mode, bench.engine.books.mode.halt_reason)
+
+
+def test_medium_automatic_drawdown_flaps_at_its_limit(tmp_path: Path) -> None:
+    """No cool-down and no hysteresis: a price at the limit is an alert and a cancel-all a tick."""
+    rules = {"max_session_loss": D(20), "daily_drawdown": None}
+    bench = losing(tmp_path, rules, recovery="auto")
+    for _ in range(10):
+        bench.quote("0.799", "0.799")
+        ticks(bench, 1)
+        bench.quote("0.801", "0.801")
+        ticks(bench, 1)
+    assert len(trips(bench)) <= 3
+
+
+def test_low_a_second_source_that_joins_is_an_episode(tmp_path: Path) -> None:
+    """degraded.md: "a second source only joins the set: [...] no second episode is counted"."""
+    bench = guarded(tmp_path, venue_health={})
+    bench.tell(msg.Degrade("operator_test", "looking"))
+    bench.tell(*[msg.PassEnded(ok=False, why="503")] * 5)
+    assert {} == dict(bench.engine.books.mode.episodes)
+
+
+def test_medium_a_scenarios_setting_of_a_guard_that_is_off_is_accepted(tmp_path: Path) -> None:
+    """L12: the key parses and changes nothing; the scenario can then not fail."""
+    from actors.chaos.reading import read_scenario
+    from actors.chaos.runner import run_scenario
+    from actors.chaos.words import ScenarioError
+
+    file = tmp_path / "a.toml"
+    file.write_text(
+        "name = 'a'\nguards = ['heartbeat']\n[venue]\nmode = 'scripted'\nkind = 'spot'\n"
+        "[[instrument]]\nname = 'XRP/RLUSD'\nbase = 'XRP'\nquote = 'RLUSD'\n"
+        "[balances]\nXRP = '100'\n"
+        "[config]\n'guards.exposure_limit.asset_caps' = { XRP = '1' }\n"
+        "'guards.heartbeat.enabled' = false\n"
+        "[[step]]\nwait = '60s'\n[[step]]\nexpect = { 'mode.state' = 'ACTIVE' }\n"
+    )
+    with pytest.raises(ScenarioError):
+        run_scenario(read_scenario(file))
+
+
+def test_high_a_reconciler_whose_quarantine_was_recovered_never_looks_again(
+    tmp_path: Path,
+) -> None:
+    """ACTIVE by the operator's word, and nobody compares the books with the venue any more."""
+    bench = guarded(tmp_path, wallet_truth={})
+
+    def before(address: str, message: object) -> None:
+        if address == "reconciler":
+            raise ValueError(address)
+
+    bench.engine.system.before_decide = before
+    bench.wait(120)
+    bench.engine.system.before_decide = None
+    bench.do(msg.Recover("quarantine/reconciler", "ann", "looked"))
+    differ(bench, "-300")
+    bench.wait(600)
+    assert "ACTIVE" != bench.mode
+
+
+def test_medium_what_waits_for_an_actor_in_quarantine_is_bounded(tmp_path: Path) -> None:
+    """L9: an hour of a quarantined reconciler."""
+    bench = guarded(tmp_path)
+
+    def before(address: str, message: object) -> None:
+        if address == "reconciler":
+            raise ValueError(address)
+
+    bench.engine.system.before_decide = before
+    bench.wait(3_600)
+    assert len(bench.events(ev.MessageUnprocessed)) <= 10
