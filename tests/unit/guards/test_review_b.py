@@ -573,3 +573,34 @@ def test_medium_what_waits_for_an_actor_in_quarantine_is_bounded(tmp_path: Path)
     bench.engine.system.before_decide = before
     bench.wait(3_600)
     assert len(bench.events(ev.MessageUnprocessed)) <= 10
+
+
+def test_high_the_flag_of_a_start_accepts_a_difference_that_came_days_later(tmp_path: Path) -> None:
+    """`--accept-truth-divergence` is about the difference that the operator saw at that start. Here
+    there was none; after a halt and a resume a new one of 300 is accepted by nobody."""
+    bench = guarded(tmp_path)
+    bench.kill()
+    bench.accept_divergence = True
+    bench.start()
+    bench.engine.release.connected = True
+    bench.wait(10)
+    assert "ACTIVE" == bench.mode
+    bench.tell(msg.Halt("operator_halt"))
+    differ(bench, "-300")
+    bench.do(msg.Resume("ann", "go on"))
+    bench.wait(10)
+    assert "HALTED" == bench.mode, bench.engine.books.mode.sources
+
+
+def test_medium_a_stall_of_our_own_is_no_stale_feed(tmp_path: Path) -> None:
+    """The process was stopped for 9 s: the guard tick runs before the feed has had its turn. That
+    is heartbeat's; three of them halt the session as the feed's episodes."""
+    bench = guarded(tmp_path, {"stale_after_us": 5_000_000}, stale_feed={}, heartbeat={})
+    bench.quote("1", "1")
+    Fills(bench)(role=OrderRole.ENTRY, type_=OrderType.MARKET)
+    bench.quote("1", "1")
+    ticks(bench, 1)
+    bench.quote("1", "1")
+    bench.clock.move_to(bench.clock.now_us() + 10_000_000)
+    bench.wait(1)
+    assert "stale_feed_guard" not in trips(bench)
