@@ -76,6 +76,11 @@ class Journal(Protocol):
         """Hand over a turn; durability is told through the callback given at start."""
 
 
+#: What is left of the write-ahead log's file when it begins anew: a little more than SQLite's own
+#: checkpoints let it grow to (1000 pages of 4 KiB).
+WAL_KEPT_BYTES = 8 << 20
+
+
 def open_writing_connection(path: Path) -> sqlite3.Connection:
     """The writing connection: WAL, FULL, foreign threads allowed (one thread uses it at a time)."""
     conn = sqlite3.connect(
@@ -84,6 +89,8 @@ def open_writing_connection(path: Path) -> sqlite3.Connection:
     conn.execute("PRAGMA journal_mode = WAL")
     conn.execute("PRAGMA synchronous = FULL")
     conn.execute("PRAGMA busy_timeout = 5000")
+    # A log that grew beside a long reader (a backup) is cut when it begins anew, or its file stays.
+    conn.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
     return conn
 
 

@@ -62,11 +62,13 @@ def rules_of(scenario: Scenario) -> Rules:
     """
     try:
         config = with_overrides(Config(), scenario.config, scenario.file)
-        traded = {spec.name: spec for spec in scenario.instruments}
+        kind = scenario.venue.kind
+        traded = {spec.name: spec.to_instrument(kind) for spec in scenario.instruments}
         refuse(config, unknown_names(config.guards, traded))
         rules = rules_from(config)
     except ConfigError as problem:
         raise ScenarioError(f"{problem}") from None
+    _check_guards(scenario)
     off: dict[str, Any] = {k: None for k in _CAPS if f"risk.{k}" not in scenario.config}
     if "feed.stale_after_s" not in scenario.config and "stale_feed" not in scenario.guards:
         off["stale_after_us"] = _NEVER_US
@@ -76,6 +78,19 @@ def rules_of(scenario: Scenario) -> Rules:
         # Nothing need be quoted first: the file is about it.
         guards["inventory_corridor"] = evolve(corridor, instruments=tuple(traded))
     return evolve(rules, guards=guards, **off)
+
+
+def _check_guards(scenario: Scenario) -> None:
+    """A setting of a guard that is not on, or a switch beside `guards`, would change nothing."""
+    for key in scenario.config:
+        section, _, rest = key.partition(".")
+        guard, _, name = rest.partition(".")
+        if section != "guards" or not name or key == "guards.wallet_truth.enabled":
+            continue  # that one also says whether the reconciler degrades
+        if guard not in scenario.guards:
+            raise ScenarioError(f"config {key}: changes nothing, `guards` does not name {guard}")
+        if name == "enabled":
+            raise ScenarioError(f"config {key}: changes nothing, `guards` names {guard}")
 
 
 def run_scenario(scenario: Scenario, keep: Path | None = None) -> Outcome:

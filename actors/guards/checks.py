@@ -11,6 +11,7 @@ from typing import Protocol
 
 from actors.guards.settings import AnchorSaturationConfig, GuardsConfig, InventoryCorridorConfig
 from fsm.money import plain
+from fsm.vocabulary import InstrumentKind
 
 Problem = tuple[str, str]
 """The key, and what is wrong with its value."""
@@ -56,6 +57,9 @@ def _corridor(held: InventoryCorridorConfig) -> Iterator[Problem]:
     if held.base_share_min_pct >= held.base_share_max_pct:
         limit = plain(held.base_share_max_pct)
         yield "base_share_min_pct", f"must be below base_share_max_pct ({limit}): nothing is inside"
+    if held.quote_min > held.value_min:
+        limit = plain(held.value_min)
+        yield "quote_min", f"must be at most value_min ({limit}): a value in between never ends it"
 
 
 class Traded(Protocol):
@@ -69,9 +73,14 @@ class Traded(Protocol):
     def quote(self) -> str:
         """The asset that it is priced in."""
 
+    @property
+    def kind(self) -> str:
+        """Spot, or what costs margin."""
+
 
 def unknown_names(guards: GuardsConfig, traded: Mapping[str, Traded]) -> Iterator[Problem]:
-    """Instruments and assets that a guard names and nobody trades, by the key that names them."""
+    """Instruments and assets that a guard names and nobody trades, by the key that names them; and
+    instruments that the guard of spot pairs does not look at."""
     anchor, corridor = guards.anchor_saturation, guards.inventory_corridor
     caps = guards.exposure_limit
     named = [
@@ -84,6 +93,10 @@ def unknown_names(guards: GuardsConfig, traded: Mapping[str, Traded]) -> Iterato
         if name and name not in traded:
             known = ", ".join(sorted(traded))
             yield f"guards.{key}", f"no instrument {name!r}; there are: {known}"
+    for name in corridor.instruments:
+        if name in traded and traded[name].kind == InstrumentKind.PERPETUAL:
+            key = "guards.inventory_corridor.instruments"
+            yield key, f"{name} is no spot instrument: it has no inventory to keep in a corridor"
     assets = {asset for spec in traded.values() for asset in (spec.base, spec.quote)}
     for asset in caps.asset_caps:
         if asset not in assets:

@@ -137,7 +137,7 @@ class HeartbeatConfig:
     writer_lag_max_s: float = key(
         5.0, "trips when a turn waits longer for its commit", "0.1", 3_600
     )
-    wal_max_mb: int = key(512, "trips when the write-ahead log is larger, MiB", 1, 1_000_000)
+    wal_max_mb: int = key(512, "trips when the write-ahead log is larger, MiB", 16, 1_000_000)
     disk_free_min_mb: int = key(64, "trips when less is free on the disk, MiB", 0, 100_000_000)
     clock_skew_max_s: float = key(
         60.0, "trips when the wall clock has moved further away from ours", "0.1", 86_400

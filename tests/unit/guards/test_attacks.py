@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from actors import messages as msg
+from actors.config import ConfigError, load_config
 from actors.guards.settings import GuardsConfig
 from actors.strategies.base import Signal
 from actors.world import Rules
@@ -327,6 +328,25 @@ SPEC = (
 )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[guards.exposure_limit]\nasset_caps = { XPR = '5' }",
+        "[guards.inventory_corridor]\ninstruments = ['BTC/USDT']",
+        "[guards.inventory_corridor]\nquote_min = 60\nvalue_min = 50",
+    ],
+)
+def test_what_guards_nothing_is_accepted(tmp_path: Path, text: str) -> None:
+    """L12: a mistyped asset, a margined pair in the spot guard; a floor above the value at which
+    the guard begins can never be left by a small account (N22)."""
+    file = tmp_path / "holdfast.toml"
+    file.write_text(SPEC)
+    load_config(file, environ={})
+    file.write_text(SPEC + text)
+    with pytest.raises(ConfigError):
+        load_config(file, environ={})
+
+
 # -------------------------------------------------------------------------------- venue, process
 
 
@@ -392,6 +412,28 @@ def test_every_latch_is_the_same_from_a_snapshot(tmp_path: Path) -> None:
     reader.close()
     assert (books.latches, books.mode) == (again.latches, again.mode)
     assert GuardsConfig() == GuardsConfig()
+
+
+def test_a_log_that_was_large_once_degrades_until_the_service_ends(tmp_path: Path) -> None:
+    """A reader (a backup, an SQLite shell) that held the log back has gone; the log is written from
+    its beginning again, but its file never gets smaller: heartbeat stays for ever."""
+    import sqlite3
+
+    bench = guarded(tmp_path, heartbeat={"wal_max_mb": 16})
+    conn = bench.engine.writer.conn
+    conn.execute("CREATE TABLE ballast (a BLOB)")
+    reader = sqlite3.connect(bench.database)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM ballast").fetchall()
+    for _ in range(24):
+        conn.execute("INSERT INTO ballast VALUES (zeroblob(1048576))")
+    reader.rollback()
+    reader.close()
+    for number in range(50):
+        conn.execute("INSERT INTO ballast VALUES (?)", (str(number),))
+    size = Path(f"{bench.database}-wal").stat().st_size
+    bench.tell(msg.HealthReport(wal_bytes=size))
+    assert [] == trips(bench), size
 
 
 def test_a_fresh_start_above_its_cap_lets_entries_leave_for_a_whole_tick(
@@ -477,6 +519,25 @@ def test_a_source_that_joins_spends_an_episode_of_its_own(tmp_path: Path) -> Non
     bench.tell(msg.Degrade("operator_test", "looking"))
     bench.tell(*[msg.PassEnded(ok=False, why="503")] * 5)
     assert {"venue_health": 1} == dict(bench.engine.books.mode.episodes)
+
+
+def test_a_scenarios_setting_of_a_guard_that_is_off_is_accepted(tmp_path: Path) -> None:
+    """L12: the key parses and changes nothing; the scenario can then not fail."""
+    from actors.chaos.reading import read_scenario
+    from actors.chaos.runner import run_scenario
+    from actors.chaos.words import ScenarioError
+
+    file = tmp_path / "a.toml"
+    file.write_text(
+        "name = 'a'\nguards = ['heartbeat']\n[venue]\nmode = 'scripted'\nkind = 'spot'\n"
+        "[[instrument]]\nname = 'XRP/RLUSD'\nbase = 'XRP'\nquote = 'RLUSD'\n"
+        "[balances]\nXRP = '100'\n"
+        "[config]\n'guards.exposure_limit.asset_caps' = { XRP = '1' }\n"
+        "'guards.heartbeat.enabled' = false\n"
+        "[[step]]\nwait = '60s'\n[[step]]\nexpect = { 'mode.state' = 'ACTIVE' }\n"
+    )
+    with pytest.raises(ScenarioError):
+        run_scenario(read_scenario(file))
 
 
 def test_a_reconciler_whose_quarantine_was_recovered_never_looks_again(
