@@ -10,12 +10,13 @@ from actors.cli.options import HERE, Json, Place
 
 
 def guards(*, history: bool = False, json: Json = False, place: Place = HERE) -> int:
-    """Each guard: armed, tripped, cooling or off; how far from its limit; and what followed.
+    """Each guard: armed, tripped, cooling, quarantined or off; how near its limit; what followed.
 
     `value`, `distance` and `observations` are the running service's own; without one they are
-    empty. `trips` counts every trip in this database, and `after` what became of them:
-    recovered by itself (with the median of seconds), halted, ended by a person, over with its
-    session, or standing. `breakers` counts them by condition, false alarms among them.
+    empty, and a guard that has not tripped is in state `no service`: nobody looks. `trips` counts
+    every trip in this database, and `after` what became of them: recovered by itself (with the
+    median of seconds), halted, ended by a person, over with its session, or standing. `breakers`
+    counts them by condition, false alarms among them.
 
     Parameters
     ----------
@@ -72,11 +73,17 @@ def _guards(place: Place, database: Path, rows: list[dict[str, Any]]) -> list[di
         _entry(
             name,
             name in configured,
-            configured.get(name, {}) | views.get(name, {}),
+            configured.get(name, {}) | (views.get(name, {}) if live else _resting(views, name)),
             [row for row in rows if row["source"] == name],
         )
         for name in KINDS
     ]
+
+
+def _resting(views: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    """A guard that no service asks: its latch is in the database, and nothing is armed."""
+    view = views.get(name, {})
+    return view if view.get("state") == "tripped" else view | {"state": "no service"}
 
 
 def _configured(place: Place) -> dict[str, dict[str, Any]]:

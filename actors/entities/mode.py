@@ -205,16 +205,22 @@ class Mode:
         if self.state is S.DEGRADED and not self.books_verified:
             # Degraded before the gate was passed: the books are fine, the source still stands.
             if self.halt_reason is not None:
-                return Decision(events=[self._move(T.HALT, reason=self.halt_reason)])
+                return self._halted_still(self.halt_reason)
             return Decision(events=[self._move(T.BOOKS_MATCH, machine.SOURCE_STANDS)])
         if self.state is not S.RECONCILING:
             return Decision.ignore(f"books_match: {self.state}")
         if self.halt_reason is not None:
-            return Decision(events=[self._move(T.HALT, reason=self.halt_reason)])
+            return self._halted_still(self.halt_reason)
         guard = machine.REGIME_STANDS_BAD if self.regime_bad else machine.CLEAR
         if self.sources:
             guard = machine.SOURCE_STANDS
         return Decision(events=[self._move(T.BOOKS_MATCH, guard)])
+
+    def _halted_still(self, reason: str) -> Decision:
+        """The halt of before the crash has waited behind the gate: somebody has to know."""
+        text = f"{reason}, from before the restart"
+        alert = ev.AlertRaised(severity="critical", token="HALTED", text=text)
+        return Decision(events=[self._move(T.HALT, reason=reason)], effects=[Notify(alert)])
 
     def _on_divergence(self, message: msg.Divergence, world: World) -> Decision:
         if self.state is not S.RECONCILING:
@@ -246,8 +252,9 @@ class Mode:
             return Decision.ignore(f"halt: not while {self.state}")
         if self.state is S.HALTED:
             return Decision.ignore("halt: the first cause wins")
-        reason = self.halt_reason or message.reason  # one that waits behind the gate came first
-        moved = self._move(T.HALT, reason=reason, by_guard=message.by_guard)
+        if self.halt_reason is not None:  # one that waits behind the gate came first
+            return self._halted_still(self.halt_reason)
+        moved = self._move(T.HALT, reason=message.reason, by_guard=message.by_guard)
         decision = Decision(events=[moved])
         if not message.by_guard:  # else its trip was the alert
             alert = ev.AlertRaised(severity="critical", token="HALTED", text=message.reason)

@@ -46,7 +46,7 @@ def test_a_guard_that_is_configured_off_says_so(
     file.write_text("[guards.heartbeat]\nenabled = false\n")
     rows = told(capsys, "--db", str(database), "--config", str(file))
     states = {row["guard"]: row["state"] for row in rows}
-    assert ("off", "armed") == (states["heartbeat"], states["drawdown"])
+    assert ("off", "no service") == (states["heartbeat"], states["drawdown"])
 
 
 def test_the_history_lists_every_trip_with_what_it_saw(
