@@ -63,6 +63,7 @@ class System:
         self.releasing = release
         self.facts = FactRouter(books)
         self.world.is_booked = self.facts.is_booked
+        self.world.owner_of_trade = self.facts.owner_of
         self.world.is_connected = lambda: release.connected
         self._isolation = Quarantine(self, inbox.tell_local)
         self.quarantine = self._isolation.held

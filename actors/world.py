@@ -134,6 +134,8 @@ class World:
     order_exists: Callable[[str], bool] = lambda client_order_id: False
     is_booked: Callable[[OrderFill], bool] = lambda fill: False
     """Whether a fill that a pass fetched again is in the books as it is; such are counted."""
+    owner_of_trade: Callable[[str, str], str | None] = lambda instrument, trade_id: None
+    """Which order has booked a trade of an instrument, if any."""
     money_version: int = 0
     by_instrument: dict[str, dict[str, None]] = field(factory=dict)
 
