@@ -19,6 +19,7 @@ from actors import messages as msg
 from actors.effects import CancelTimer, SendQuery, SetTimer
 from actors.entities.order import Order
 from actors.reconciling import pages, sources, sweep
+from actors.reconciling.claims import Claims
 from actors.reconciling.externals import adopt
 from actors.reconciling.link import Link
 from actors.reconciling.notes import AdoptExternal, PassEvidenceApplied, PassGoesOn
@@ -46,7 +47,8 @@ from fsm.vocabulary import OrderRole, PnlSource
 
 S = OrderState
 DOUBTFUL = (S.SUBMITTED, S.UNKNOWN, S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE, S.HELD_FOR_REVIEW)
-_INFERRED_KEPT_US = 86_400 * SECOND_US
+#: Orders with an inferred fill that are asked about; DEGRADED stands long before so many (L9).
+_INFERRED_MAX = 10_000
 
 
 @define(slots=True)
@@ -75,6 +77,7 @@ class Reconciler:
     """Orders that were missing, and the number of the last question about them."""
     questions: int = 0
     races: dict[str, None] = field(factory=dict)
+    claims: Claims = field(factory=Claims)
 
     @property
     def address(self) -> str:
@@ -89,8 +92,9 @@ class Reconciler:
         elif type(event) is ev.BooksCompared and event.opened_us is not None:
             self.opened_us = event.opened_us
         elif type(event) is ev.OrderFilled and event.provenance is PnlSource.INFERRED:
-            young = {n: at for n, at in self.inferred.items() if at > at_us - _INFERRED_KEPT_US}
-            self.inferred = young | {event.client_order_id: at_us}
+            if len(self.inferred) >= _INFERRED_MAX:
+                del self.inferred[next(iter(self.inferred))]
+            self.inferred[event.client_order_id] = at_us
         elif type(event) is ev.OrderFillVoided and event.provenance is PnlSource.INFERRED:
             self.inferred.pop(event.client_order_id, None)
 
@@ -270,7 +274,7 @@ class Reconciler:
                 seen = Seen.ABSENT if agreed else Seen.UNCHECKED
                 self._decided(order, seen, proof, world, decision)
             case Found(reported):
-                if reported.filled_qty > order.proven_qty:
+                if reported.filled_qty != order.proven_qty:
                     sweep.refetch(run, order, reported.filled_qty)
                 if reported.state == "open":
                     decision.tells.append(msg.FoundOpen(order.client_order_id, reported))
@@ -299,7 +303,7 @@ class Reconciler:
             if ended is facts.OrderRejected and order.state in (S.WORKING, S.PARTIALLY_FILLED):
                 ended = facts.OrderExpired  # it had accepted it: taken off by its own rule
             short = reported.filled_qty > order.proven_qty
-            if order.is_live and short:
+            if order.is_live and reported.filled_qty != order.proven_qty:
                 if order.instrument in run.fills_answered and not run.failures:
                     told = f"the venue says {reported.state}, {reported.filled_qty} filled"
                     self._decided(order, Seen.SHORT, told, world, decision)
@@ -334,6 +338,7 @@ class Reconciler:
                 run.open_orders = {}
                 run.work.append(Work(sweep.listed(run.listing, run, world)))
                 run.work.append(Work(sweep.vanished(run, world)))
+                run.work.append(self.claims.compared(run, world))
                 if not run.go_on(decision):
                     return
         if run.stage == "missing":
@@ -354,8 +359,7 @@ class Reconciler:
 
     def _ask_for_missing(self, run: Pass, world: World, decision: Decision) -> None:
         """A bounded number of questions; whoever is left out comes first in the next pass."""
-        young_us = world.now_us - world.rules.age_threshold_us
-        inferred = [name for name, at_us in self.inferred.items() if at_us > young_us]
+        inferred = self.claims.inferred(self.inferred, run, world, decision)
         if run.open_orders is not None:
             run.missing += [name for name in inferred if name not in run.open_orders]
         chosen = sweep.due(run.missing, self.asked, world.rules.queries_per_pass_max, world)
