@@ -65,13 +65,16 @@ class FactRouter:
     def _is_known(self, fill: facts.OrderFill) -> bool:
         """Each pass asks for the last minute's fills again: for one that is booked no order is
         folded back."""
-        if fill.client_order_id is None or fill.trade_id is None or fill.instrument is None:
+        order_id = fill.client_order_id
+        if order_id is None and fill.venue_order_id is not None:
+            order_id = self.books.client_order_id(fill.venue_order_id)
+        if order_id is None or fill.trade_id is None or fill.instrument is None:
             return False
-        order = self.books.world.orders.get(fill.client_order_id)
+        order = self.books.world.orders.get(order_id)
         if order is not None:
             mark = (order.trades or {}).get(fill.trade_id)
             return mark is not None and mark.status is fill.status
-        return self._is_in_journal(fill, fill.instrument, fill.client_order_id, fill.trade_id)
+        return self._is_in_journal(fill, fill.instrument, order_id, fill.trade_id)
 
     def _is_in_journal(
         self, fill: facts.OrderFill, instrument: str, order_id: str, trade_id: str
