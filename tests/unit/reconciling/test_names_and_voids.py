@@ -68,6 +68,19 @@ def test_two_equal_fills_are_two_whoever_tells_them_first(bench: Bench, restart:
     bench.proven()
 
 
+def test_two_that_agree_in_everything_are_told_apart_by_the_venue_s_count(bench: Bench) -> None:
+    bench.fill(None, "4", venue_us=START_US + 7)
+    bench.fill(None, "4", venue_us=START_US + 7)
+    assert D(4) == bench.order().filled_qty
+    bench.wait(120)
+    bench.venue.open = {"a": reported(filled="8")}
+    bench.venue.fills = [fill(f"t{n}", "4", venue_us=START_US + 7) for n in range(2)]
+    bench.wait(10)
+
+    assert (D(8), D(8), D(8)) == booked(bench)
+    bench.proven()
+
+
 @pytest.mark.parametrize("restart", [False, True])
 def test_what_took_the_place_of_a_fill_without_a_name_takes_no_other(
     bench: Bench, restart: bool
@@ -119,6 +132,8 @@ def test_a_void_that_may_mean_one_of_two_reverses_none_and_degrades(bench: Bench
     bench.say(void("t1"))
     assert D(7) == bench.order().filled_qty
     assert "DEGRADED" == bench.mode
+    bench.tell(msg.PassDue("books"))
+    assert "ACTIVE" == bench.mode
     bench.venue.fills = [fill("t1", "3", venue_us=START_US + 8)]
     look(bench)
 
