@@ -25,7 +25,7 @@ from actors.reconciling.link import Link
 from actors.reconciling.notes import AdoptExternal, PassEvidenceApplied, PassGoesOn
 from actors.reconciling.outcomes import ENDED, messages, opening
 from actors.reconciling.passes import BOOKS, ORDERS, START, Pass, Work, looks
-from actors.reconciling.truth import Truth, compare_books, is_settled
+from actors.reconciling.truth import Truth, compare_books, is_settled, questions
 from actors.reconciling.verdicts import Seen, verdict
 from actors.runtime.actor import Decision
 from actors.world import World
@@ -33,20 +33,20 @@ from fsm import events as ev
 from fsm import facts
 from fsm.facts import Absent, Found, Unavailable
 from fsm.mode import ModeState
-from fsm.order import TERMINAL, OrderState
+from fsm.order import OrderState
 from fsm.requests import (
     Query,
-    QueryBalances,
     QueryFills,
     QueryOpenOrders,
     QueryOrder,
-    QueryPositions,
 )
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import OrderRole, PnlSource
 
 S = OrderState
-DOUBTFUL = (S.SUBMITTED, S.UNKNOWN, S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE, S.HELD_FOR_REVIEW)
+#: They are asked about each second; one that is held waits for a person.
+_HURRIED = (S.SUBMITTED, S.UNKNOWN, S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE)
+_LOOKS_AT_BOOKS_MAX = 3
 #: Orders with an inferred fill that are asked about; DEGRADED stands long before so many (L9).
 _INFERRED_MAX = 10_000
 
@@ -396,23 +396,33 @@ class Reconciler:
         if run.scope == ORDERS or gated:
             self._finish(run, world, decision)
             return
-        run.stage, run.books_seq = "compare", world.ledger_version()
         run.round_ok = run.is_complete
-        self._ask(QueryBalances(request_id=world.ids.next("q")), run, world, decision)
-        if any(spec.is_margined for spec in world.instruments.values()):
-            self._ask(QueryPositions(request_id=world.ids.next("q")), run, world, decision)
+        self._look_at_books(run, world, decision)
 
     # ------------------------------------------------------------------------------------- books
 
+    def _look_at_books(self, run: Pass, world: World, decision: Decision) -> None:
+        run.stage, run.books_seq = "compare", world.ledger_version()
+        run.looks_at_books += 1
+        for query in questions(world):
+            self._ask(query, run, world, decision)
+
     def _compare(self, run: Pass, world: World, decision: Decision) -> None:
         if run.opening and not world.ledger.totals and run.balances is not None:
-            decision.events += opening(run.balances, world.now_us)
+            decision.events += opening(run.balances, max(world.now_us, run.newest_us + 1))
             decision.tells.append(msg.BooksMatch())
         elif run.books_seq == world.ledger_version():
             accepted = self.truth.accepted
             outcome = compare_books(run.balances, run.positions, world, accepted)
             if not self.truth.judge(outcome, run, world, decision):
                 self.again = None
+            elif run.scope == START:
+                self.accept_divergence = False  # it was about what was there at the start
+        elif run.looks_at_books < _LOOKS_AT_BOOKS_MAX:
+            self._look_at_books(run, world, decision)
+            return
+        else:
+            self.truth.missed(run, world, decision)
         self._finish(run, world, decision)
 
     # ------------------------------------------------------------------------------------ the end
@@ -421,8 +431,8 @@ class Reconciler:
         self.current, self.last_at_us = None, world.now_us
         decision.effects += self.link.passed(run, world.now_us)
         decision.tells.append(msg.PassEnded(not run.failures, ", ".join(run.failures[:3])))
-        doubtful = [o for o in world.orders.values() if o.state in DOUBTFUL]
-        self._forget(run, world)
+        doubtful = [o for o in world.orders.values() if o.state in _HURRIED]
+        sweep.forget(run, world, self.doubts, self.vain, self.races)
         decision.tells += sources.follow(run, world)
         rules = world.rules
         delay = rules.open_orders_interval_us
@@ -436,12 +446,3 @@ class Reconciler:
         self.link.next_try_us = world.now_us + delay
         if not any(isinstance(e, SetTimer) and e.key == "pass/suspect" for e in decision.effects):
             decision.effects.append(SetTimer("pass/next", delay, msg.PassDue(scope)))
-
-    def _forget(self, run: Pass, world: World) -> None:
-        """What was noted of orders that are over, or are listed again, is not needed any more."""
-        orders = world.orders
-        for name in [name for name in self.doubts if name in (run.open_orders or ())]:
-            del self.doubts[name]
-        for notes in (self.doubts, self.vain, self.races):
-            for name in [n for n in notes if n not in orders or orders[n].state in TERMINAL]:
-                del notes[name]

@@ -137,8 +137,8 @@ class Books:
         if order is not None:
             order.evolve(event)
             order.turn = self.turn
-            if order.left_us is None:
-                order.note_departure(at_us)
+            if order.left_us is None or type(event) is ev.OrderMoved:
+                order.note_time(event, at_us)
         return order
 
     def _sent(self, event: ev.OrderSent, at_us: int) -> None:
@@ -280,7 +280,7 @@ class Books:
                 order = created(recorded.event, recorded.at_us)
             elif order is not None:
                 order.evolve(recorded.event)
-                order.note_departure(recorded.at_us)
+                order.note_time(recorded.event, recorded.at_us)
         if order is not None:
             self.world.orders[client_order_id] = order
             self.refolded.append(order.address)

@@ -63,6 +63,7 @@ class Order:
     cancel_asked: bool = False
     """A person or a strategy took it back at some time, whatever its state is now."""
     left_us: int | None = None
+    cancel_us: int | None = None
     turn: int = field(default=0, eq=False)
     """The last turn that changed it: it may be forgotten when that one is durable."""
 
@@ -71,10 +72,13 @@ class Order:
         """Its stream."""
         return f"order/{self.client_order_id}"
 
-    def note_departure(self, at_us: int) -> None:
-        """Remember when its request left, or at the latest may have: what `age` counts from."""
+    def note_time(self, event: ev.Event, at_us: int) -> None:
+        """Remember when its request left, or at the latest may have, and when its cancel was asked
+        for: what ages count from."""
         if self.left_us is None and self.request_left:
             self.left_us = at_us
+        if type(event) is ev.OrderMoved and event.trigger == T.CANCEL_REQUESTED:
+            self.cancel_us = at_us
 
     @property
     def proven_qty(self) -> Decimal:

@@ -61,6 +61,8 @@ class Case:
     """The venue has acknowledged it, or filled a part of it."""
     age_us: int | None
     """Since its request may have left; None where that cannot be told."""
+    cancel_age_us: int | None = None
+    """Since its cancel was asked for."""
     doubt_us: int = 0
     """For how long the answers have missed it, or contradicted each other."""
     repeated: bool = False
@@ -147,7 +149,8 @@ def _rule_2(case: Case, policy: Policy) -> Verdict:
     """A cancel was asked for: its confirmation or a fill may be on its way, so look twice; what
     stays absent when nothing can be under way any more is for a person."""
     bound_us = min(policy.max_in_flight_us, policy.age_threshold_us)
-    late = case.age_us is None or case.age_us >= bound_us
+    asked_us = case.age_us if case.cancel_age_us is None else case.cancel_age_us
+    late = asked_us is None or asked_us >= bound_us
     return Verdict.HOLD if late and case.repeated else Verdict.NOTHING
 
 
