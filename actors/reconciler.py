@@ -19,13 +19,13 @@ from actors import messages as msg
 from actors.effects import CancelTimer, SendQuery, SetTimer
 from actors.entities.order import Order
 from actors.reconciling import pages, sources, sweep
-from actors.reconciling.claims import Claims
 from actors.reconciling.externals import adopt
 from actors.reconciling.link import Link
 from actors.reconciling.notes import AdoptExternal, PassEvidenceApplied, PassGoesOn
 from actors.reconciling.outcomes import ENDED, messages, opening
 from actors.reconciling.passes import BOOKS, ORDERS, START, Pass, Work, looks
 from actors.reconciling.truth import Truth, compare_books, is_settled, questions
+from actors.reconciling.unproven import Unproven
 from actors.reconciling.verdicts import Seen, verdict
 from actors.runtime.actor import Decision
 from actors.world import World
@@ -77,7 +77,7 @@ class Reconciler:
     """Orders that were missing, and the number of the last question about them."""
     questions: int = 0
     races: dict[str, None] = field(factory=dict)
-    claims: Claims = field(factory=Claims)
+    unproven: Unproven = field(factory=Unproven)
 
     @property
     def address(self) -> str:
@@ -338,7 +338,7 @@ class Reconciler:
                 run.open_orders = {}
                 run.work.append(Work(sweep.listed(run.listing, run, world)))
                 run.work.append(Work(sweep.vanished(run, world)))
-                run.work.append(self.claims.compared(run, world))
+                run.work.append(self.unproven.compared(run, world))
                 if not run.go_on(decision):
                     return
         if run.stage == "missing":
@@ -359,7 +359,7 @@ class Reconciler:
 
     def _ask_for_missing(self, run: Pass, world: World, decision: Decision) -> None:
         """A bounded number of questions; whoever is left out comes first in the next pass."""
-        inferred = self.claims.inferred(self.inferred, run, world, decision)
+        inferred = self.unproven.inferred(self.inferred, run, world, decision)
         if run.open_orders is not None:
             run.missing += [name for name in inferred if name not in run.open_orders]
         chosen = sweep.due(run.missing, self.asked, world.rules.queries_per_pass_max, world)

@@ -21,7 +21,7 @@ from actors.world import World
 from fsm.money import plain
 from fsm.timestamps import SECOND_US
 
-OVERBOOKED, UNPROVEN = "booked_beyond_venue", "inferred_unproven"
+OVERBOOKED, INFERRED = "booked_beyond_venue", "inferred_unproven"
 _BETWEEN_LOOKS_US = 2 * SECOND_US
 
 
@@ -35,7 +35,7 @@ class Claim:
 
 
 @define(slots=True)
-class Claims:
+class Unproven:
     """Kept from pass to pass, and lost with the process: the next one looks twice again."""
 
     overbooked: dict[str, Claim] = field(factory=dict)
@@ -96,9 +96,9 @@ class Claims:
             order = world.find_order(name)
             if order is not None:
                 seen = "neither proven nor disproved since it was inferred"
-                decision.events.append(order.anomaly(UNPROVEN, seen, "asked on, DEGRADED"))
-                decision.tells.append(msg.Degrade(UNPROVEN, name))
+                decision.events.append(order.anomaly(INFERRED, seen, "asked on, DEGRADED"))
+                decision.tells.append(msg.Degrade(INFERRED, name))
         self.told = {name: None for name in self.told if name in since}
-        if not old and UNPROVEN in world.sources:
-            decision.tells.append(msg.Recover(UNPROVEN))
+        if not old and INFERRED in world.sources:
+            decision.tells.append(msg.Recover(INFERRED))
         return list(since) if run.scope != ORDERS else [n for n in since if n not in old]
