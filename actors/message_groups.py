@@ -18,6 +18,7 @@ ORDER_MESSAGES = (
     msg.CancelTimedOut,
     msg.CancelOrder,
     msg.FoundOpen,
+    msg.NamedByVenue,
     msg.Disappeared,
     msg.NeverArrived,
     msg.AssumeFilled,
@@ -63,6 +64,7 @@ HEARD_IN_QUARANTINE = (
 ASKED_AGAIN = (
     msg.PriceCrossed,
     msg.FoundOpen,
+    msg.NamedByVenue,
     msg.Disappeared,
     msg.WithdrawLeft,
     msg.GuardTick,

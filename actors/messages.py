@@ -88,6 +88,14 @@ class FoundOpen:
 
 
 @frozen(slots=True)
+class NamedByVenue:
+    """A query told the venue's id of an order that the venue has had, and that is over there."""
+
+    client_order_id: str
+    venue_order_id: str
+
+
+@frozen(slots=True)
 class Disappeared:
     """The venue no longer lists an order that the books show as working."""
 

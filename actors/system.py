@@ -63,6 +63,7 @@ class System:
         self.releasing = release
         self.facts = FactRouter(books)
         self.world.is_booked = self.facts.is_booked
+        self.world.unexplained_fill = self.facts.unexplained
         self.world.is_connected = lambda: release.connected
         self._isolation = Quarantine(self, inbox.tell_local)
         self.quarantine = self._isolation.held

@@ -15,9 +15,11 @@ from actors.effects import TellLater
 from actors.entities.order import Order
 from actors.reconciling.notes import PassGoesOn
 from actors.runtime.actor import Decision
+from actors.world import World
 from fsm import facts
 from fsm.order import OrderState
 from fsm.requests import Query
+from fsm.vocabulary import OrderRole
 
 START, ORDERS, BOOKS = "start", "orders", "books"
 #: What one turn of a pass does at most: messages to tell, and things only looked at (L9).
@@ -67,6 +69,10 @@ class Pass:
     left_out: int = 0
     """Missing orders that are not asked for in this pass: their turn comes in the next."""
     ended: list[tuple[str, facts.VenueOrder]] = field(factory=list)
+    absent: dict[str, str] = field(factory=dict)
+    """Orders that the venue does not know by their id, and its words."""
+    unclaimed: list[facts.VenueOrder] = field(factory=list)
+    """Open orders without a client's id that may be ours, and are not adopted therefore."""
     refetch: dict[str, int] = field(factory=dict)
     """Instruments whose fills are asked for again, and since when."""
     short: dict[str, Decimal] = field(factory=dict)
@@ -84,9 +90,15 @@ class Pass:
         """Everything that was asked was answered, and everything that is missing was asked for."""
         return not self.failures and not self.left_out
 
-    def agrees_on(self, instrument: str) -> bool:
+    def agrees_on(self, order: Order, world: World) -> bool:
         """Open orders and fills have answered: an absence by id has its witnesses."""
-        return self.open_orders is not None and instrument in self.fills_answered
+        return self.open_orders is not None and self.has_fills_of(order, world)
+
+    def has_fills_of(self, order: Order, world: World) -> bool:
+        """Fills of its instrument have answered. They are not asked for where we do not trade:
+        of an external order there only the lists tell."""
+        elsewhere = order.role is OrderRole.EXTERNAL and order.instrument not in world.instruments
+        return elsewhere or order.instrument in self.fills_answered
 
     def is_as_asked(self, order: Order) -> bool:
         """Whether no fact came about the order since the question left."""
