@@ -93,6 +93,7 @@ class FactRouter:
         for _, fact in self.waiting:
             if (
                 isinstance(fact, facts.OrderFill)
+                and fact.client_order_id is None
                 and fact.instrument in (None, order.instrument)
                 and fact.side in (None, order.side)
                 and fact.qty <= order.rest

@@ -19,6 +19,7 @@ ORDER_MESSAGES = (
     msg.CancelOrder,
     msg.FoundOpen,
     msg.NamedByVenue,
+    msg.Claimed,
     msg.Disappeared,
     msg.NeverArrived,
     msg.AssumeFilled,

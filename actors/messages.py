@@ -96,6 +96,14 @@ class NamedByVenue:
 
 
 @frozen(slots=True)
+class Claimed:
+    """What was adopted as external is the order of ours that this venue id was told for."""
+
+    client_order_id: str
+    claimed_by: str
+
+
+@frozen(slots=True)
 class Disappeared:
     """The venue no longer lists an order that the books show as working."""
 

@@ -38,7 +38,6 @@ from fsm.requests import (
     QueryBalances,
     QueryFills,
     QueryOpenOrders,
-    QueryOrder,
     QueryPositions,
 )
 from fsm.timestamps import SECOND_US
@@ -71,6 +70,8 @@ class Reconciler:
     """Orders that the answers miss, or contradict each other about, and since when."""
     vain: dict[str, int] = field(factory=dict)
     """Orders whose fills were searched for in vain, and how often."""
+    contested: dict[str, tuple[int, str]] = field(factory=dict)
+    """Absent orders that something of nobody fits: when that was found, and what it is."""
     asked: dict[str, int] = field(factory=dict)
     """Orders that were missing, and the number of the last question about them."""
     questions: int = 0
@@ -146,6 +147,7 @@ class Reconciler:
             opening=scope == START and not world.ledger.totals,
             accepts_divergence=self.accept_divergence,
             vain=self.vain,
+            contested=self.contested,
         )
         self._ask(QueryOpenOrders(request_id=world.ids.next("q")), run, world, decision)
         for name in world.instruments:
@@ -344,6 +346,7 @@ class Reconciler:
         if run.stage == "orders" and not run.waiting:
             run.stage = "ends"
             for name, since_us in run.refetch.items():
+                run.fills_answered.pop(name, None)  # until these have answered as well
                 self._ask(pages.query(world, name, since_us), run, world, decision)
         if run.waiting:
             return
@@ -374,14 +377,8 @@ class Reconciler:
                 world.count_log("RECONCILER_SKIP_ENGINE_CANCEL")
             elif order.state is S.CANCEL_PENDING:
                 self._race(name, world)
-            query = QueryOrder(
-                request_id=world.ids.next("q"),
-                client_order_id=name,
-                instrument=order.instrument,
-                venue_order_id=order.venue_order_id,
-            )
             run.looked[name] = looks(order)
-            self._ask(query, run, world, decision)
+            self._ask(sweep.question(order, world), run, world, decision)
 
     def _applied(self, run: Pass, world: World, decision: Decision) -> None:
         """What was learned is decided on: orders that ended, then the books, or it is over."""
@@ -440,6 +437,6 @@ class Reconciler:
         orders = world.orders
         for name in [name for name in self.doubts if name in (run.open_orders or ())]:
             del self.doubts[name]
-        for notes in (self.doubts, self.vain, self.races):
+        for notes in (self.doubts, self.vain, self.contested, self.races):
             for name in [n for n in notes if n not in orders or orders[n].state in TERMINAL]:
                 del notes[name]

@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 
 from actors import messages as msg
 from actors.effects import CancelTimer, SendCancel, SetTimer
-from actors.entities import cancels, fills, replacing, resolution
+from actors.entities import cancels, claims, fills, replacing, resolution
 from actors.entities.trades import TradeMark, mark_of, without
 from actors.runtime.actor import Decision, Refused
 from actors.world import World
@@ -397,6 +397,7 @@ _HANDLERS: dict[type, Any] = {
     msg.CancelOrder: cancels.on_cancel,
     msg.FoundOpen: replacing.disproving(Order._on_found_open),
     msg.NamedByVenue: Order._on_named,
+    msg.Claimed: claims.on_claimed,
     msg.Disappeared: Order._on_disappeared,
     msg.NeverArrived: Order._on_never_arrived,
     msg.AssumeFilled: replacing.on_assumed,

@@ -17,26 +17,35 @@ from fsm.timestamps import SECOND_US
 #: A venue's clock may be set back by hours, a wrong time zone included: an order's fills lie before
 #: its own departure then, and behind the watermark.
 _SEARCH_BACK_US = 86_400 * SECOND_US
+#: What was contested stays so until it is searched for again, after this long.
+_SEARCH_EVERY_US = 30 * SECOND_US
 
 
 def noted(run: Pass, order: Order, proof: str, doubted_since_us: int | None, world: World) -> None:
     """The venue does not know it by its id. It is decided on at the end of the pass; one that
     would count as never arrived has its fills searched for before."""
-    run.absent[order.client_order_id] = proof
-    if _is_proven(order, doubted_since_us, world):
+    name = order.client_order_id
+    run.absent[name] = proof
+    again_us = run.contested[name][0] + _SEARCH_EVERY_US if name in run.contested else 0
+    if world.now_us >= again_us and _is_proven(order, doubted_since_us, world):
+        run.searched[name] = None
         since_us = max(_since_us(order) - _SEARCH_BACK_US, 0)
         run.refetch[order.instrument] = min(run.refetch.get(order.instrument, since_us), since_us)
 
 
 def seen(run: Pass, order: Order, doubted_since_us: int | None, world: World) -> tuple[Seen, str]:
     """What the absence is worth, now that every fill which the pass has found is booked."""
-    proof = run.absent[order.client_order_id]
-    searched = not run.failures or order.instrument not in run.refetch
-    if not (searched and run.agrees_on(order, world) and run.is_as_asked(order)):
+    name = order.client_order_id
+    proof = run.absent[name]
+    if not (run.agrees_on(order, world) and run.is_as_asked(order)):
         return Seen.UNCHECKED, proof
     if _is_proven(order, doubted_since_us, world):
-        other = _that_fits(run, order, world)
-        if other is not None:
+        if name in run.searched:
+            _contest(run, order, world)
+        elif name not in run.contested:
+            return Seen.UNCHECKED, proof  # it is searched for in the next pass
+        if name in run.contested:
+            other = run.contested[name][1]
             return Seen.CONTESTED, f"{proof}, but {other} that nobody explains fits it"
     return Seen.ABSENT, proof
 
@@ -49,6 +58,14 @@ def _is_proven(order: Order, doubted_since_us: int | None, world: World) -> bool
 
 def _since_us(order: Order) -> int:
     return order.created_us if order.left_us is None else order.left_us
+
+
+def _contest(run: Pass, order: Order, world: World) -> None:
+    other = _that_fits(run, order, world)
+    if other is None:
+        run.contested.pop(order.client_order_id, None)
+    else:
+        run.contested[order.client_order_id] = world.now_us, other
 
 
 def _that_fits(run: Pass, order: Order, world: World) -> str | None:

@@ -41,6 +41,13 @@ def is_of_our_order(fill: OrderFill, world: World) -> bool:
     return known is not None and not is_external(known)
 
 
+def claim(venue_order_id: str, client_order_id: str, world: World) -> msg.Claimed | None:
+    """What follows when the venue's id of an order of ours is that of an adopted one."""
+    theirs = external_name(world.session.venue, venue_order_id)
+    adopted = theirs != client_order_id and world.is_ours(theirs)
+    return msg.Claimed(theirs, client_order_id) if adopted else None
+
+
 def name_of(reported: VenueOrder, world: World) -> str:
     """Our name of a reported order: the client's id where it is ours, else by the venue's id."""
     if reported.client_order_id is not None and world.is_ours(reported.client_order_id):

@@ -78,6 +78,10 @@ class Pass:
     short: dict[str, Decimal] = field(factory=dict)
     """Orders of which the venue says that more is filled than was booked, and how much."""
     vain: dict[str, int] = field(factory=dict)
+    searched: dict[str, None] = field(factory=dict)
+    """Orders whose fills this pass has searched for far back, as their absence would be a proof."""
+    contested: dict[str, tuple[int, str]] = field(factory=dict)
+    """Where something of nobody fits such an order: when that was found, in any pass, and what."""
     balances: dict[str, Decimal] | None = None
     positions: tuple[facts.PositionReport, ...] | None = None
     round_ok: bool = False

@@ -14,6 +14,7 @@ from actors.reconciling.verdicts import Case, Policy
 from actors.world import Rules, World
 from fsm import facts
 from fsm.order import TERMINAL, OrderState
+from fsm.requests import QueryOrder
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import OrderRole
 
@@ -57,6 +58,16 @@ def listed(
                 refetch(run, order, reported.filled_qty)
             as_booked = order.state in (S.WORKING, S.PARTIALLY_FILLED) and not more
             yield None if as_booked else msg.FoundOpen(name, reported)
+
+
+def question(order: Order, world: World) -> QueryOrder:
+    """A question for one order."""
+    return QueryOrder(
+        request_id=world.ids.next("q"),
+        client_order_id=order.client_order_id,
+        instrument=order.instrument,
+        venue_order_id=order.venue_order_id,
+    )
 
 
 def shape(order: Order | facts.VenueOrder) -> tuple[object, ...]:
