@@ -143,7 +143,7 @@ class Reconciler:
             scope,
             self.passes,
             world.now_us,
-            {name: order.state for name, order in world.orders.items()},
+            {name: looks(order) for name, order in world.orders.items()},
             opening=scope == START and not world.ledger.totals,
             accepts_divergence=self.accept_divergence,
             vain=self.vain,

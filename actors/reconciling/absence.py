@@ -37,7 +37,7 @@ def seen(run: Pass, order: Order, doubted_since_us: int | None, world: World) ->
     """What the absence is worth, now that every fill which the pass has found is booked."""
     name = order.client_order_id
     proof = run.absent[name]
-    if not (run.agrees_on(order, world) and run.is_as_asked(order)):
+    if not (run.agrees_on(order, world) and run.is_as_asked(order) and run.is_as_begun(order)):
         return Seen.UNCHECKED, proof
     if _is_proven(order, doubted_since_us, world):
         if name in run.searched:

@@ -24,6 +24,7 @@ from fsm.vocabulary import OrderRole
 START, ORDERS, BOOKS = "start", "orders", "books"
 #: What one turn of a pass does at most: messages to tell, and things only looked at (L9).
 TOLD_MAX, LOOKED_MAX = 64, 1_024
+Looks = tuple[OrderState, str | None, Decimal]
 
 
 @define(slots=True)
@@ -35,7 +36,7 @@ class Work:
     done: Callable[[Decision], None] = lambda decision: None
 
 
-def looks(order: Order) -> tuple[object, ...]:
+def looks(order: Order) -> Looks:
     """What a fact may have changed since a question left. Where it did, an absence is older than
     what is known, and counts for nothing: a snapshot races the stream (L3)."""
     return order.state, order.venue_order_id, order.filled_qty
@@ -48,7 +49,9 @@ class Pass:
     scope: str
     number: int
     started_us: int
-    states: dict[str, OrderState]
+    begun: dict[str, Looks]
+    """What each order looked like when the pass began: see `looks`."""
+    states: dict[str, OrderState] = field(init=False)
     opening: bool = False
     """The books are empty: what the account did before is in its opening balances (X12)."""
     accepts_divergence: bool = False
@@ -64,7 +67,7 @@ class Pass:
     failures: list[str] = field(factory=list)
     answered: int = 0
     missing: list[str] = field(factory=list)
-    looked: dict[str, tuple[object, ...]] = field(factory=dict)
+    looked: dict[str, Looks] = field(factory=dict)
     """What each order looked like when the question about it left: see `looks`."""
     left_out: int = 0
     """Missing orders that are not asked for in this pass: their turn comes in the next."""
@@ -89,6 +92,9 @@ class Pass:
     books_seq: int = -1
     stage: str = "sweep"
 
+    def __attrs_post_init__(self) -> None:
+        self.states = {name: look[0] for name, look in self.begun.items()}
+
     @property
     def is_complete(self) -> bool:
         """Everything that was asked was answered, and everything that is missing was asked for."""
@@ -107,6 +113,11 @@ class Pass:
     def is_as_asked(self, order: Order) -> bool:
         """Whether no fact came about the order since the question left."""
         return self.looked.get(order.client_order_id) == looks(order)
+
+    def is_as_begun(self, order: Order) -> bool:
+        """Whether no fact came about the order since the pass began: the list of open orders may
+        be from before it."""
+        return self.begun.get(order.client_order_id) in (None, looks(order))
 
     def go_on(self, decision: Decision) -> bool:
         """Do what one turn may do; True when nothing is left. The rest comes behind everything
