@@ -16,7 +16,7 @@ from actors.entities.trades import named_before, nearest, unnamed_id
 from actors.runtime.actor import Decision
 from fsm import events as ev
 from fsm import facts
-from fsm.vocabulary import FillStatus
+from fsm.vocabulary import FillStatus, OrderRole
 
 if TYPE_CHECKING:
     from actors.entities.order import Order
@@ -91,10 +91,13 @@ def _book(order: Order, fact: facts.OrderFill, trade_id: str, world: World) -> D
     if event.overfill:
         decision.events.append(
             order.anomaly(
-                "overfill", f"{trade_id}: {fact.qty} beyond the rest {rest}", "booked, DEGRADED"
+                "overfill",
+                f"{trade_id}: {fact.qty} beyond the rest {rest}",
+                "booked" if order.role is OrderRole.EXTERNAL else "booked, DEGRADED",
             )
         )
-        decision.tells.append(msg.Degrade("overfill", order.client_order_id))
+        if order.role is not OrderRole.EXTERNAL:  # somebody may have amended theirs
+            decision.tells.append(msg.Degrade("overfill", order.client_order_id))
     if order.position_id is not None:
         decision.tells.append(msg.FillForPosition(order.position_id, event))
     order.ended(decision, event.state, event.filled_qty)
