@@ -87,6 +87,21 @@ class FactRouter:
             del self._booked[next(iter(self._booked))]
         return True
 
+    def unexplained(self, order: Order, since_us: int) -> facts.OrderFill | None:
+        """A fill of nobody that may be this order's: its instrument, side and quantity fit, and it
+        is not older than `since_us` by the venue's clock."""
+        for _, fact in self.waiting:
+            if (
+                isinstance(fact, facts.OrderFill)
+                and fact.client_order_id is None
+                and fact.instrument in (None, order.instrument)
+                and fact.side in (None, order.side)
+                and fact.qty <= order.rest
+                and (fact.venue_us == 0 or fact.venue_us >= since_us)
+            ):
+                return fact
+        return None
+
     def _by_state(self, fact: facts.OrderFill) -> Order | None:
         """The only live order on that instrument and side; two candidates are none (P04)."""
         candidates = [

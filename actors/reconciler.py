@@ -18,11 +18,11 @@ from loguru import logger
 from actors import messages as msg
 from actors.effects import CancelTimer, SendQuery, SetTimer
 from actors.entities.order import Order
-from actors.reconciling import pages, sources, sweep
+from actors.reconciling import absence, pages, sources, sweep
 from actors.reconciling.externals import adopt
 from actors.reconciling.link import Link
 from actors.reconciling.notes import AdoptExternal, PassEvidenceApplied, PassGoesOn
-from actors.reconciling.outcomes import ENDED, messages, opening
+from actors.reconciling.outcomes import end_of, messages, opening
 from actors.reconciling.passes import BOOKS, ORDERS, START, Pass, Work, looks
 from actors.reconciling.truth import Truth, compare_books, is_settled, questions
 from actors.reconciling.verdicts import Seen, verdict
@@ -37,7 +37,6 @@ from fsm.requests import (
     Query,
     QueryFills,
     QueryOpenOrders,
-    QueryOrder,
 )
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import OrderRole, PnlSource
@@ -71,6 +70,8 @@ class Reconciler:
     """Orders that the answers miss, or contradict each other about, and since when."""
     vain: dict[str, int] = field(factory=dict)
     """Orders whose fills were searched for in vain, and how often."""
+    contested: dict[str, tuple[int, str]] = field(factory=dict)
+    """Absent orders that something of nobody fits: when that was found, and what it is."""
     asked: dict[str, int] = field(factory=dict)
     """Orders that were missing, and the number of the last question about them."""
     questions: int = 0
@@ -142,10 +143,11 @@ class Reconciler:
             scope,
             self.passes,
             world.now_us,
-            {name: order.state for name, order in world.orders.items()},
+            {name: looks(order) for name, order in world.orders.items()},
             opening=scope == START and not world.ledger.totals,
             accepts_divergence=self.accept_divergence,
             vain=self.vain,
+            contested=self.contested,
         )
         self._ask(QueryOpenOrders(request_id=world.ids.next("q")), run, world, decision)
         for name in world.instruments:
@@ -266,17 +268,20 @@ class Reconciler:
             case Unavailable():
                 self._decided(order, Seen.UNAVAILABLE, "", world, decision)
             case Absent(proof):
-                agreed = run.agrees_on(order.instrument) and run.is_as_asked(order)
-                seen = Seen.ABSENT if agreed else Seen.UNCHECKED
-                self._decided(order, seen, proof, world, decision)
+                absence.noted(run, order, proof, self.doubts.get(order.client_order_id), world)
             case Found(reported):
                 if reported.filled_qty > order.proven_qty:
                     sweep.refetch(run, order, reported.filled_qty)
+                name, venue_id = order.client_order_id, reported.venue_order_id
                 if reported.state == "open":
-                    decision.tells.append(msg.FoundOpen(order.client_order_id, reported))
-                    self.doubts.pop(order.client_order_id, None)
-                else:
-                    run.ended.append((order.client_order_id, reported))
+                    if run.is_as_asked(order):  # else the answer is older than what is known
+                        decision.tells.append(msg.FoundOpen(name, reported))
+                    self.doubts.pop(name, None)
+                    return
+                run.ended.append((name, reported))
+                if order.venue_order_id is None and reported.state != "rejected":
+                    # Its fills may name only the venue's id: they find it by this one.
+                    decision.tells.append(msg.NamedByVenue(name, venue_id))
             case _:
                 assert_never(answer.result)
 
@@ -288,28 +293,27 @@ class Reconciler:
         return order
 
     def _ends(self, run: Pass, world: World, decision: Decision) -> None:
-        """Orders that the venue says have ended, now that every fill it told is booked."""
+        """Orders that the venue says have ended, or does not know, now that every fill it told is
+        booked."""
         if not run.failures:
             sweep.note_vain(run, world)
+        for missed in filter(None, [self._find(name, world) for name in run.absent]):
+            doubted_us = self.doubts.get(missed.client_order_id)
+            seen, told = absence.seen(run, missed, doubted_us, world)
+            self._decided(missed, seen, told, world, decision)
         for name, reported in run.ended:
             order = self._find(name, world)
             if order is None:
                 continue
-            ended = ENDED.get(reported.state)
-            if ended is facts.OrderRejected and order.state in (S.WORKING, S.PARTIALLY_FILLED):
-                ended = facts.OrderExpired  # it had accepted it: taken off by its own rule
+            ended = end_of(order, reported)
             short = reported.filled_qty > order.proven_qty
             if order.is_live and short:
-                if order.instrument in run.fills_answered and not run.failures:
+                if run.has_fills_of(order, world) and not run.failures:
                     told = f"the venue says {reported.state}, {reported.filled_qty} filled"
                     self._decided(order, Seen.SHORT, told, world, decision)
             elif ended is not None and not short:
-                reason = reported.reason or f"the venue says {reported.state}"
-                venue_id = reported.venue_order_id
-                decision.tells.append(
-                    ended(client_order_id=name, venue_order_id=venue_id, reason=reason)
-                )
-        run.ended = []
+                decision.tells.append(ended)
+        run.ended, run.absent = [], {}
 
     def _decided(
         self, order: Order, seen: Seen, told: str, world: World, decision: Decision
@@ -317,7 +321,7 @@ class Reconciler:
         """Ask the table, and turn its verdict into messages."""
         name = order.client_order_id
         case = sweep.case_of(order, self.doubts.get(name), world.now_us)
-        if seen in (Seen.ABSENT, Seen.SHORT):
+        if seen in (Seen.ABSENT, Seen.SHORT, Seen.CONTESTED):
             self.doubts.setdefault(name, world.now_us)
         reached = verdict(case, seen, sweep.policy_of(world.rules))
         decision.tells += messages(order, case, seen, reached, told)
@@ -342,6 +346,7 @@ class Reconciler:
         if run.stage == "orders" and not run.waiting:
             run.stage = "ends"
             for name, since_us in run.refetch.items():
+                run.fills_answered.pop(name, None)  # until these have answered as well
                 self._ask(pages.query(world, name, since_us), run, world, decision)
         if run.waiting:
             return
@@ -372,14 +377,8 @@ class Reconciler:
                 world.count_log("RECONCILER_SKIP_ENGINE_CANCEL")
             elif order.state is S.CANCEL_PENDING:
                 self._race(name, world)
-            query = QueryOrder(
-                request_id=world.ids.next("q"),
-                client_order_id=name,
-                instrument=order.instrument,
-                venue_order_id=order.venue_order_id,
-            )
             run.looked[name] = looks(order)
-            self._ask(query, run, world, decision)
+            self._ask(sweep.question(order, world), run, world, decision)
 
     def _applied(self, run: Pass, world: World, decision: Decision) -> None:
         """What was learned is decided on: orders that ended, then the books, or it is over."""
@@ -428,7 +427,7 @@ class Reconciler:
         decision.effects += self.link.passed(run, world.now_us)
         decision.tells.append(msg.PassEnded(not run.failures, ", ".join(run.failures[:3])))
         doubtful = [o for o in world.orders.values() if o.state in _HURRIED]
-        sweep.forget(run, world, self.doubts, self.vain, self.races)
+        sweep.forget(run, world, self.doubts, self.vain, self.contested, self.races)
         decision.tells += sources.follow(run, world)
         rules = world.rules
         delay = rules.open_orders_interval_us

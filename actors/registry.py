@@ -251,8 +251,9 @@ class Books:
         order = self.world.orders.get(client_order_id)
         if order is not None and order.state in TERMINAL and order.turn <= durable_turn:
             del self.world.orders[client_order_id]
-            if order.venue_order_id is not None:
-                self.venue_ids.pop(order.venue_order_id, None)
+            venue_id = order.venue_order_id
+            if venue_id is not None and self.venue_ids.get(venue_id) == client_order_id:
+                del self.venue_ids[venue_id]  # else another order has claimed it since
 
     def _passivate_position(self, position_id: str, durable_turn: int) -> None:
         """Forget an ended position that no order may change any more."""

@@ -19,7 +19,7 @@ from fsm import facts
 from fsm import order as machine
 from fsm.money import ZERO, divide
 from fsm.order import OrderTrigger
-from fsm.vocabulary import FillStatus, PnlSource
+from fsm.vocabulary import FillStatus, OrderRole, PnlSource
 
 if TYPE_CHECKING:
     from actors.entities.order import Order
@@ -100,10 +100,11 @@ def on_fill(order: Order, fact: facts.OrderFill, world: World) -> Decision:
             order.anomaly(
                 "overfill",
                 f"{trade_id}: {fact.qty} beyond the rest {order.rest}",
-                "booked, DEGRADED",
+                "booked" if order.role is OrderRole.EXTERNAL else "booked, DEGRADED",
             )
         )
-        decision.tells.append(msg.Degrade("overfill", order.client_order_id))
+        if order.role is not OrderRole.EXTERNAL:  # somebody may have amended theirs
+            decision.tells.append(msg.Degrade("overfill", order.client_order_id))
     if order.position_id is not None:
         decision.tells.append(msg.FillForPosition(order.position_id, event))
     order.ended(decision, state, filled)

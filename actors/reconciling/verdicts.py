@@ -32,6 +32,8 @@ class Seen(StrEnum):
     """The venue says that more of it is filled than all its fills tell."""
     ABSENT = "absent"
     """Not known by its id, not open, and all fills that there are booked."""
+    CONTESTED = "contested"
+    """Absent, but there is a fill or an open order of nobody that fits it."""
 
 
 class Verdict(StrEnum):
@@ -87,7 +89,7 @@ def verdict(case: Case, seen: Seen, policy: Policy) -> Verdict:
             return Verdict.FOUND_OPEN
         case Seen.ENDED:
             return Verdict.END
-        case Seen.SHORT:
+        case Seen.SHORT | Seen.CONTESTED:
             return _contradiction(case, policy)
         case Seen.ABSENT:
             return _absence(case, policy)
@@ -111,10 +113,11 @@ def _contradiction(case: Case, policy: Policy) -> Verdict:
 
 def _absence(case: Case, policy: Policy) -> Verdict:
     """That an order never arrived has to be found by two passes: in the first one it may have
-    filled between the answer about fills and the answer about open orders."""
+    filled between the answer about fills and the answer about open orders. So has the end of an
+    external one, about which only lists tell: a list may miss it once."""
     found = _absent(case, policy)
-    once = found is Verdict.NEVER_ARRIVED and not case.repeated
-    return Verdict.NOTHING if once else found
+    twice = found is Verdict.NEVER_ARRIVED or case.is_external
+    return Verdict.NOTHING if twice and not case.repeated else found
 
 
 def _absent(case: Case, policy: Policy) -> Verdict:
