@@ -25,6 +25,7 @@ from actors.reconciling.notes import AdoptExternal, PassEvidenceApplied, PassGoe
 from actors.reconciling.outcomes import end_of, messages, opening
 from actors.reconciling.passes import BOOKS, ORDERS, START, Pass, Work, looks
 from actors.reconciling.truth import Truth, compare_books, is_settled, questions
+from actors.reconciling.unproven import Unproven
 from actors.reconciling.verdicts import Seen, verdict
 from actors.runtime.actor import Decision
 from actors.world import World
@@ -45,7 +46,8 @@ S = OrderState
 #: They are asked about each second; one that is held waits for a person.
 _HURRIED = (S.SUBMITTED, S.UNKNOWN, S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE)
 _LOOKS_AT_BOOKS_MAX = 3
-_INFERRED_KEPT_US = 86_400 * SECOND_US
+#: Orders with an inferred fill that are asked about; DEGRADED stands long before so many (L9).
+_INFERRED_MAX = 10_000
 
 
 @define(slots=True)
@@ -76,6 +78,7 @@ class Reconciler:
     """Orders that were missing, and the number of the last question about them."""
     questions: int = 0
     races: dict[str, None] = field(factory=dict)
+    unproven: Unproven = field(factory=Unproven)
 
     @property
     def address(self) -> str:
@@ -90,8 +93,9 @@ class Reconciler:
         elif type(event) is ev.BooksCompared and event.opened_us is not None:
             self.opened_us = event.opened_us
         elif type(event) is ev.OrderFilled and event.provenance is PnlSource.INFERRED:
-            young = {n: at for n, at in self.inferred.items() if at > at_us - _INFERRED_KEPT_US}
-            self.inferred = young | {event.client_order_id: at_us}
+            if len(self.inferred) >= _INFERRED_MAX:
+                del self.inferred[next(iter(self.inferred))]
+            self.inferred[event.client_order_id] = at_us
         elif type(event) is ev.OrderFillVoided and event.provenance is PnlSource.INFERRED:
             self.inferred.pop(event.client_order_id, None)
 
@@ -270,7 +274,7 @@ class Reconciler:
             case Absent(proof):
                 absence.noted(run, order, proof, self.doubts.get(order.client_order_id), world)
             case Found(reported):
-                if reported.filled_qty > order.proven_qty:
+                if reported.filled_qty != order.proven_qty:
                     sweep.refetch(run, order, reported.filled_qty)
                 name, venue_id = order.client_order_id, reported.venue_order_id
                 if reported.state == "open":
@@ -307,7 +311,7 @@ class Reconciler:
                 continue
             ended = end_of(order, reported)
             short = reported.filled_qty > order.proven_qty
-            if order.is_live and short:
+            if order.is_live and reported.filled_qty != order.proven_qty:
                 if run.has_fills_of(order, world) and not run.failures:
                     told = f"the venue says {reported.state}, {reported.filled_qty} filled"
                     self._decided(order, Seen.SHORT, told, world, decision)
@@ -338,6 +342,7 @@ class Reconciler:
                 run.open_orders = {}
                 run.work.append(Work(sweep.listed(run.listing, run, world)))
                 run.work.append(Work(sweep.vanished(run, world)))
+                run.work.append(self.unproven.compared(run, world))
                 if not run.go_on(decision):
                     return
         if run.stage == "missing":
@@ -359,8 +364,7 @@ class Reconciler:
 
     def _ask_for_missing(self, run: Pass, world: World, decision: Decision) -> None:
         """A bounded number of questions; whoever is left out comes first in the next pass."""
-        young_us = world.now_us - world.rules.age_threshold_us
-        inferred = [name for name, at_us in self.inferred.items() if at_us > young_us]
+        inferred = self.unproven.inferred(self.inferred, run, world, decision)
         if run.open_orders is not None:
             run.missing += [name for name in inferred if name not in run.open_orders]
         chosen = sweep.due(run.missing, self.asked, world.rules.queries_per_pass_max, world)

@@ -339,6 +339,8 @@ _APPLY: dict[type, Callable[..., None]] = {
     ev.OrderSent: Books._sent,
     ev.OrderAcknowledged: Books._acknowledged,
     ev.OrderFilled: Books._fill_event,
+    ev.OrderFillPaired: Books._order_event,
+    ev.OrderFillForetold: Books._order_event,
     ev.OrderFillSettled: Books._order_event,
     ev.OrderFillVoided: Books._fill_event,
     ev.OrderMoved: Books._order_event,

@@ -65,6 +65,7 @@ class System:
         self.facts = FactRouter(books)
         self.world.is_booked = self.facts.is_booked
         self.world.unexplained_fill = self.facts.unexplained
+        self.world.owner_of_trade = self.facts.owner_of
         self.world.is_connected = lambda: release.connected
         self._isolation = Quarantine(self, inbox.tell_local)
         self.quarantine = self._isolation.held

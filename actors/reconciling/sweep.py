@@ -157,6 +157,7 @@ def case_of(order: Order, doubted_since_us: int | None, now_us: int) -> Case:
         state=order.state,
         is_external=order.role is OrderRole.EXTERNAL,
         engine_cancelled=order.engine_cancelled,
+        cancel_asked=order.cancel_asked,
         known_there=order.acknowledged or order.filled_qty > 0,
         age_us=_age_us(since_us, now_us),
         cancel_age_us=None if order.cancel_us is None else now_us - order.cancel_us,

@@ -35,7 +35,7 @@ _UNVERIFIED_MAX = 3
 _BPS = Decimal("0.0001")
 _HALT_TIMER = "truth/halt"
 #: What a comparison without a difference beyond tolerance ends.
-RECOVERED_BY_OK = ("wallet_truth", "overfill")
+RECOVERED_BY_OK = ("wallet_truth", "overfill", "unmatched_void")
 
 
 @frozen(slots=True)

@@ -57,6 +57,8 @@ class Case:
     is_external: bool = False
     engine_cancelled: bool = False
     """The engine took it back at some time, whatever its state is now."""
+    cancel_asked: bool = False
+    """Somebody else took it back at some time, whatever its state is now."""
     known_there: bool = False
     """The venue has acknowledged it, or filled a part of it."""
     age_us: int | None
@@ -162,6 +164,7 @@ def _rule_3(case: Case, policy: Policy) -> Verdict:
     if is_old(case, policy):
         return Verdict.HOLD
     listed = case.state in (S.WORKING, S.PARTIALLY_FILLED)
-    if policy.assume_fill_when_young and case.known_there and (listed or case.state is S.UNKNOWN):
+    assumed = policy.assume_fill_when_young and case.known_there and not case.cancel_asked
+    if assumed and (listed or case.state is S.UNKNOWN):
         return Verdict.ASSUME_FILLED
     return Verdict.DOUBT if listed else Verdict.NOTHING
