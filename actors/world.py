@@ -109,6 +109,10 @@ class World:
     """Who keeps the system DEGRADED."""
     episodes: Mapping[str, int] = field(factory=dict)
     """How often each source that spends episodes has entered DEGRADED in this session."""
+    halt_reason: str | None = None
+    """Why the system is HALTED, or will be behind the start's gate."""
+    quarantined: Mapping[str, object] = field(factory=dict)
+    """Actors that raised and have not been folded again, by their address."""
     control: ControlLevel = ControlLevel.OFF
     journal_ok: bool = True
     now_us: int = 0
@@ -171,7 +175,10 @@ class World:
         self.log_counts[token] = self.log_counts.get(token, 0) + 1
 
     def permitted(self, what: Permission) -> bool:
-        """Whether mode and control level let this leave for the venue."""
+        """Whether mode and control level let this leave for the venue. A mode that raised may have
+        missed a trip: it lets nothing be opened (L8)."""
+        if what is Permission.ENTRY and "mode" in self.quarantined:
+            return False
         return permitted(self.mode, self.control, what, journal_ok=self.journal_ok)
 
     def quote(self, instrument: str) -> Tick | None:
