@@ -444,8 +444,6 @@ class Reconciler:
         if asked:
             delay, self.again = 0, None
         self.link.next_try_us = world.now_us + delay
-        suspects = any(
-            isinstance(e, SetTimer) and e.key == "pass/suspect" for e in decision.effects
-        )
+        timers = [e.key for e in decision.effects if isinstance(e, SetTimer)]
         if asked or "pass/suspect" not in timers:
             decision.effects.append(SetTimer("pass/next", delay, msg.PassDue(scope)))
