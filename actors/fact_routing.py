@@ -92,16 +92,6 @@ class FactRouter:
             del self._booked[next(iter(self._booked))]
         return True
 
-    def owner_of(self, instrument: str, trade_id: str) -> str | None:
-        """Which order has booked this trade: one in memory, or by the keys in the journal."""
-        for order in self.books.world.orders.values():
-            if order.instrument == instrument and booked_as(order, trade_id) is not None:
-                return order.client_order_id
-        venue, reader = self.books.world.session.venue, self.books.reader
-        head, middle = f"{venue}|main|{instrument}|", f"|fill|{trade_id}|"
-        key = None if reader is None else reader.dedup_key_with(head, middle)
-        return None if key is None else key[len(head) : key.index(middle)]
-
     def unexplained(self, order: Order, since_us: int) -> facts.OrderFill | None:
         """A fill of nobody that may be this order's: its instrument, side and quantity fit, and it
         is not older than `since_us` by the venue's clock."""
@@ -116,6 +106,16 @@ class FactRouter:
             ):
                 return fact
         return None
+
+    def owner_of(self, instrument: str, trade_id: str) -> str | None:
+        """Which order has booked this trade: one in memory, or by the keys in the journal."""
+        for order in self.books.world.orders.values():
+            if order.instrument == instrument and booked_as(order, trade_id) is not None:
+                return order.client_order_id
+        venue, reader = self.books.world.session.venue, self.books.reader
+        head, middle = f"{venue}|main|{instrument}|", f"|fill|{trade_id}|"
+        key = None if reader is None else reader.dedup_key_with(head, middle)
+        return None if key is None else key[len(head) : key.index(middle)]
 
     def _by_state(self, fact: facts.OrderFill) -> Order | None:
         """The only live order on that instrument and side; two candidates are none (P04)."""

@@ -414,7 +414,7 @@ class Reconciler:
             accepted = self.truth.accepted
             outcome = compare_books(run.balances, run.positions, world, accepted)
             if not self.truth.judge(outcome, run, world, decision):
-                self.again = None
+                self.again = ORDERS if self.again == ORDERS else None  # the books have their timer
             elif run.scope == START:
                 self.accept_divergence = False  # it was about what was there at the start
         elif run.looks_at_books < _LOOKS_AT_BOOKS_MAX:
@@ -440,8 +440,10 @@ class Reconciler:
         if not any(o.role is OrderRole.EXIT and o.state is S.UNKNOWN for o in doubtful):
             delay = self.link.delay_us(delay, SECOND_US, rules.backoff_max_us)
         scope = self.again or (START if world.mode is ModeState.RECONCILING else ORDERS)
-        if self.again is not None:
+        asked = self.again is not None
+        if asked:
             delay, self.again = 0, None
         self.link.next_try_us = world.now_us + delay
-        if not any(isinstance(e, SetTimer) and e.key == "pass/suspect" for e in decision.effects):
+        timers = [e.key for e in decision.effects if isinstance(e, SetTimer)]
+        if asked or "pass/suspect" not in timers:
             decision.effects.append(SetTimer("pass/next", delay, msg.PassDue(scope)))

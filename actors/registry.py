@@ -197,6 +197,7 @@ class Books:
         self.world.episodes = self.mode.episodes
         self.world.mode, self.world.control = self.mode.state, self.mode.control
         self.world.sources = frozenset(self.mode.sources)
+        self.world.halt_reason = self.mode.halt_reason
 
     def _guard_event(self, event: Any, at_us: int) -> None:
         self.latches.evolve(event, at_us)
