@@ -14,7 +14,7 @@ from fsm import facts
 from fsm.order import OrderState
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import FillStatus, HeldOutcome
-from tests.unit.engine.handmade import RULES, START_US, Bench, fill, reported
+from tests.unit.engine.handmade import PAIR, RULES, START_US, Bench, fill, reported
 
 D, S = Decimal, OrderState
 
@@ -266,4 +266,22 @@ def test_what_was_inferred_long_ago_is_said_once_and_still_asked_for(tmp_path: P
 
     assert D(10) == bench.order().proven_qty
     assert "ACTIVE" == bench.mode
+    bench.proven()
+
+
+def test_a_fill_that_is_handed_over_to_our_order_is_still_one_that_a_query_named(
+    tmp_path: Path,
+) -> None:
+    """Booked on an order that was taken for somebody else's, then told again without a name."""
+    bench = Bench(tmp_path)
+    bench.venue.open = {"a": evolve(reported(filled="4"), client_order_id=None)}
+    named = evolve(fill("t1", "4", venue_us=START_US + 7), client_order_id=None)
+    bench.venue.fills = [evolve(named, venue_order_id="V-a", instrument=PAIR)]
+    look(bench, 2)
+    bench.place()
+    bench.accept()
+    assert (D(4), D(4), D(4)) == booked(bench)
+    bench.fill(None, "4", venue_us=START_US + 7)
+
+    assert (D(4), D(4), D(4)) == booked(bench)
     bench.proven()
