@@ -41,15 +41,11 @@ POSITION_MESSAGES = (
     msg.PlaceExit,
 )
 MODE_MESSAGES = (
-    msg.Degrade,
-    msg.Recover,
     msg.Halt,
     msg.Regime,
     msg.Resume,
     msg.SetControl,
     msg.StopSession,
-    msg.BooksMatch,
-    msg.Divergence,
     msg.WithdrawLeft,
 )
 _REDUCING = (msg.CancelOrder, msg.RequestExit, msg.PriceCrossed, msg.ExpiryDue)
@@ -71,10 +67,21 @@ ASKED_AGAIN = (
     msg.GuardTick,
     msg.ForGuards,
     msg.HealthReport,
+    msg.AtGate,
     msg.PassEnded,
+    msg.PassDue,
+    msg.LookUp,
+    msg.QueryTimedOut,
+    PassEvidenceApplied,
+    PassGoesOn,
+    facts.OrderAnswer,
+    facts.OpenOrdersAnswer,
+    facts.FillsAnswer,
+    facts.BalancesAnswer,
+    facts.PositionsAnswer,
 )
-"""Said again by the next quote or pass: not kept for an actor in quarantine, or each would be a
-row in the journal (L9)."""
+"""Said again by the next quote, or asked again by the next pass: not kept for an actor in
+quarantine, or each would be a row in the journal (L9)."""
 ORDER_FACTS = (
     facts.OrderAccepted,
     facts.OrderRejected,

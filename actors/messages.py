@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from attrs import frozen
 
+from actors.guards.messages import AtGate as AtGate
 from actors.guards.messages import ForGuards as ForGuards
 from actors.guards.messages import GuardTick as GuardTick
 from actors.guards.messages import HealthReport as HealthReport

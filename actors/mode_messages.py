@@ -94,7 +94,10 @@ class StopSession:
 
 @frozen(slots=True)
 class BooksMatch:
-    """The reconciler's start-up pass found books and venue equal."""
+    """The reconciler's start-up pass found books and venue equal. `guards_asked`: what stands and
+    what is beyond its limit was told to the mode first, in the same turn."""
+
+    guards_asked: bool = False
 
 
 @frozen(slots=True)

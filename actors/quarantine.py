@@ -84,7 +84,10 @@ class Quarantine:
                 )
             )
         )
-        if address != "mode":
+        if address == "mode":  # it cannot be asked: `World.permitted` and this close what it would
+            orders = tuple(self._host.books.world.orders)
+            self._host.follow(msg.Sweep("The mode raised, entry cancel", orders))
+        else:
             self._host.follow(msg.Degrade(f"quarantine/{address}", error))
 
     def _unprocessed(self, address: str, message: object, error: str, turn: Turn) -> None:
@@ -96,7 +99,12 @@ class Quarantine:
         )
         self._host.record(Decision(events=[event]), turn)
 
-    def restore(self, address: str, turn: Turn) -> None:
+    def try_again(self, address: str, turn: Turn, word: msg.Recover) -> None:
+        """A person says that it may try once more, however often it did; `word` is theirs."""
+        self._restores.pop(address, None)
+        self.restore(address, turn, word)
+
+    def restore(self, address: str, turn: Turn, word: msg.Recover | None = None) -> None:
         """Fold the actor anew from what is durable and give it its messages once more."""
         books = self._host.books
         kind, _, name = address.partition("/")
@@ -113,7 +121,8 @@ class Quarantine:
             books.refold_position(name)
         elif kind == "reconciler":
             books.reconciler.start_over()
-            self._host.follow(msg.PassDue("orders"))
+            scope = "orders" if books.mode.books_verified else "start"
+            self._host.follow(msg.PassDue(scope))
         self._kept = held
         for kept in held:
             if kind == "guard":
@@ -125,7 +134,7 @@ class Quarantine:
             if kind != "guard":  # one that raises now and then would never come to an end
                 self._restores.pop(address, None)
             self._host.record(Decision(events=[ev.ActorRestored(actor=address)]), turn)
-            self._host.follow(msg.Recover(f"quarantine/{address}"))
+            self._host.follow(word or msg.Recover(f"quarantine/{address}"))
 
     def deliver_unprocessed(self) -> None:
         """What an actor could not process before the restart is given to it again."""

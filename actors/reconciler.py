@@ -24,7 +24,8 @@ from actors.reconciling.link import Link
 from actors.reconciling.notes import AdoptExternal, PassEvidenceApplied, PassGoesOn
 from actors.reconciling.outcomes import end_of, messages, opening
 from actors.reconciling.passes import BOOKS, ORDERS, START, Pass, Work, looks
-from actors.reconciling.truth import Truth, compare_books, is_settled
+from actors.reconciling.truth import Truth, compare_books, is_settled, questions
+from actors.reconciling.unproven import Unproven
 from actors.reconciling.verdicts import Seen, verdict
 from actors.runtime.actor import Decision
 from actors.world import World
@@ -32,20 +33,21 @@ from fsm import events as ev
 from fsm import facts
 from fsm.facts import Absent, Found, Unavailable
 from fsm.mode import ModeState
-from fsm.order import TERMINAL, OrderState
+from fsm.order import OrderState
 from fsm.requests import (
     Query,
-    QueryBalances,
     QueryFills,
     QueryOpenOrders,
-    QueryPositions,
 )
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import OrderRole, PnlSource
 
 S = OrderState
-DOUBTFUL = (S.SUBMITTED, S.UNKNOWN, S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE, S.HELD_FOR_REVIEW)
-_INFERRED_KEPT_US = 86_400 * SECOND_US
+#: They are asked about each second; one that is held waits for a person.
+_HURRIED = (S.SUBMITTED, S.UNKNOWN, S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE)
+_LOOKS_AT_BOOKS_MAX = 3
+#: Orders with an inferred fill that are asked about; DEGRADED stands long before so many (L9).
+_INFERRED_MAX = 10_000
 
 
 @define(slots=True)
@@ -76,6 +78,7 @@ class Reconciler:
     """Orders that were missing, and the number of the last question about them."""
     questions: int = 0
     races: dict[str, None] = field(factory=dict)
+    unproven: Unproven = field(factory=Unproven)
 
     @property
     def address(self) -> str:
@@ -90,8 +93,9 @@ class Reconciler:
         elif type(event) is ev.BooksCompared and event.opened_us is not None:
             self.opened_us = event.opened_us
         elif type(event) is ev.OrderFilled and event.provenance is PnlSource.INFERRED:
-            young = {n: at for n, at in self.inferred.items() if at > at_us - _INFERRED_KEPT_US}
-            self.inferred = young | {event.client_order_id: at_us}
+            if len(self.inferred) >= _INFERRED_MAX:
+                del self.inferred[next(iter(self.inferred))]
+            self.inferred[event.client_order_id] = at_us
         elif type(event) is ev.OrderFillVoided and event.provenance is PnlSource.INFERRED:
             self.inferred.pop(event.client_order_id, None)
 
@@ -270,7 +274,7 @@ class Reconciler:
             case Absent(proof):
                 absence.noted(run, order, proof, self.doubts.get(order.client_order_id), world)
             case Found(reported):
-                if reported.filled_qty > order.proven_qty:
+                if reported.filled_qty != order.proven_qty:
                     sweep.refetch(run, order, reported.filled_qty)
                 name, venue_id = order.client_order_id, reported.venue_order_id
                 if reported.state == "open":
@@ -307,7 +311,7 @@ class Reconciler:
                 continue
             ended = end_of(order, reported)
             short = reported.filled_qty > order.proven_qty
-            if order.is_live and short:
+            if order.is_live and reported.filled_qty != order.proven_qty:
                 if run.has_fills_of(order, world) and not run.failures:
                     told = f"the venue says {reported.state}, {reported.filled_qty} filled"
                     self._decided(order, Seen.SHORT, told, world, decision)
@@ -338,6 +342,7 @@ class Reconciler:
                 run.open_orders = {}
                 run.work.append(Work(sweep.listed(run.listing, run, world)))
                 run.work.append(Work(sweep.vanished(run, world)))
+                run.work.append(self.unproven.compared(run, world))
                 if not run.go_on(decision):
                     return
         if run.stage == "missing":
@@ -359,8 +364,7 @@ class Reconciler:
 
     def _ask_for_missing(self, run: Pass, world: World, decision: Decision) -> None:
         """A bounded number of questions; whoever is left out comes first in the next pass."""
-        young_us = world.now_us - world.rules.age_threshold_us
-        inferred = [name for name, at_us in self.inferred.items() if at_us > young_us]
+        inferred = self.unproven.inferred(self.inferred, run, world, decision)
         if run.open_orders is not None:
             run.missing += [name for name in inferred if name not in run.open_orders]
         chosen = sweep.due(run.missing, self.asked, world.rules.queries_per_pass_max, world)
@@ -391,23 +395,33 @@ class Reconciler:
         if run.scope == ORDERS or gated:
             self._finish(run, world, decision)
             return
-        run.stage, run.books_seq = "compare", world.ledger_version()
         run.round_ok = run.is_complete
-        self._ask(QueryBalances(request_id=world.ids.next("q")), run, world, decision)
-        if any(spec.is_margined for spec in world.instruments.values()):
-            self._ask(QueryPositions(request_id=world.ids.next("q")), run, world, decision)
+        self._look_at_books(run, world, decision)
 
     # ------------------------------------------------------------------------------------- books
 
+    def _look_at_books(self, run: Pass, world: World, decision: Decision) -> None:
+        run.stage, run.books_seq = "compare", world.ledger_version()
+        run.looks_at_books += 1
+        for query in questions(world):
+            self._ask(query, run, world, decision)
+
     def _compare(self, run: Pass, world: World, decision: Decision) -> None:
         if run.opening and not world.ledger.totals and run.balances is not None:
-            decision.events += opening(run.balances, world.now_us)
+            decision.events += opening(run.balances, max(world.now_us, run.newest_us + 1))
             decision.tells.append(msg.BooksMatch())
         elif run.books_seq == world.ledger_version():
             accepted = self.truth.accepted
             outcome = compare_books(run.balances, run.positions, world, accepted)
             if not self.truth.judge(outcome, run, world, decision):
-                self.again = None
+                self.again = ORDERS if self.again == ORDERS else None  # the books have their timer
+            elif run.scope == START:
+                self.accept_divergence = False  # it was about what was there at the start
+        elif run.looks_at_books < _LOOKS_AT_BOOKS_MAX:
+            self._look_at_books(run, world, decision)
+            return
+        else:
+            self.truth.missed(run, world, decision)
         self._finish(run, world, decision)
 
     # ------------------------------------------------------------------------------------ the end
@@ -416,8 +430,8 @@ class Reconciler:
         self.current, self.last_at_us = None, world.now_us
         decision.effects += self.link.passed(run, world.now_us)
         decision.tells.append(msg.PassEnded(not run.failures, ", ".join(run.failures[:3])))
-        doubtful = [o for o in world.orders.values() if o.state in DOUBTFUL]
-        self._forget(run, world)
+        doubtful = [o for o in world.orders.values() if o.state in _HURRIED]
+        sweep.forget(run, world, self.doubts, self.vain, self.contested, self.races)
         decision.tells += sources.follow(run, world)
         rules = world.rules
         delay = rules.open_orders_interval_us
@@ -426,17 +440,10 @@ class Reconciler:
         if not any(o.role is OrderRole.EXIT and o.state is S.UNKNOWN for o in doubtful):
             delay = self.link.delay_us(delay, SECOND_US, rules.backoff_max_us)
         scope = self.again or (START if world.mode is ModeState.RECONCILING else ORDERS)
-        if self.again is not None:
+        asked = self.again is not None
+        if asked:
             delay, self.again = 0, None
         self.link.next_try_us = world.now_us + delay
-        if not any(isinstance(e, SetTimer) and e.key == "pass/suspect" for e in decision.effects):
+        timers = [e.key for e in decision.effects if isinstance(e, SetTimer)]
+        if asked or "pass/suspect" not in timers:
             decision.effects.append(SetTimer("pass/next", delay, msg.PassDue(scope)))
-
-    def _forget(self, run: Pass, world: World) -> None:
-        """What was noted of orders that are over, or are listed again, is not needed any more."""
-        orders = world.orders
-        for name in [name for name in self.doubts if name in (run.open_orders or ())]:
-            del self.doubts[name]
-        for notes in (self.doubts, self.vain, self.contested, self.races):
-            for name in [n for n in notes if n not in orders or orders[n].state in TERMINAL]:
-                del notes[name]

@@ -137,8 +137,8 @@ class Books:
         if order is not None:
             order.evolve(event)
             order.turn = self.turn
-            if order.left_us is None:
-                order.note_departure(at_us)
+            if order.left_us is None or type(event) is ev.OrderMoved:
+                order.note_time(event, at_us)
         return order
 
     def _sent(self, event: ev.OrderSent, at_us: int) -> None:
@@ -197,6 +197,7 @@ class Books:
         self.world.episodes = self.mode.episodes
         self.world.mode, self.world.control = self.mode.state, self.mode.control
         self.world.sources = frozenset(self.mode.sources)
+        self.world.halt_reason = self.mode.halt_reason
 
     def _guard_event(self, event: Any, at_us: int) -> None:
         self.latches.evolve(event, at_us)
@@ -281,7 +282,7 @@ class Books:
                 order = created(recorded.event, recorded.at_us)
             elif order is not None:
                 order.evolve(recorded.event)
-                order.note_departure(recorded.at_us)
+                order.note_time(recorded.event, recorded.at_us)
         if order is not None:
             self.world.orders[client_order_id] = order
             self.refolded.append(order.address)
@@ -339,6 +340,8 @@ _APPLY: dict[type, Callable[..., None]] = {
     ev.OrderSent: Books._sent,
     ev.OrderAcknowledged: Books._acknowledged,
     ev.OrderFilled: Books._fill_event,
+    ev.OrderFillPaired: Books._order_event,
+    ev.OrderFillForetold: Books._order_event,
     ev.OrderFillSettled: Books._order_event,
     ev.OrderFillVoided: Books._fill_event,
     ev.OrderMoved: Books._order_event,

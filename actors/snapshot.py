@@ -146,6 +146,7 @@ def restored(data: bytes, books: Books, seq: int) -> None:
     world.episodes = books.mode.episodes
     world.mode, world.control = state.mode.state, state.mode.control
     world.sources = frozenset(state.mode.sources)
+    world.halt_reason = state.mode.halt_reason
     door.entries_at, door.day = deque(state.entries_at), state.day
     door.day_start_pnl, door.refusals = state.day_start_pnl, state.refusals
     reconciler.watermarks = state.watermarks

@@ -90,12 +90,15 @@ def _mode(books: Books) -> Document:
     }
 
 
+_FLAGS = ("cooling", "quarantined")
+
+
 def _guards(books: Books, live: Live | None) -> Document:
     """The guards that are on; without a running engine those that ever tripped."""
     views: dict[str, dict[str, Any]] = live.guards if live else {name: {} for name in books.latches}
     return {
-        name: latch_view(books.latches.of(name), cooling=view.get("cooling", False))
-        | {key: value for key, value in view.items() if key != "cooling"}
+        name: latch_view(books.latches.of(name), **{flag: view.get(flag, False) for flag in _FLAGS})
+        | {key: value for key, value in view.items() if key not in _FLAGS}
         for name, view in views.items()
     }
 

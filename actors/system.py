@@ -20,8 +20,8 @@ from actors.effects import Effect, Reply, SetTimer
 from actors.entities.mode import has_entries_left
 from actors.entities.placement import place
 from actors.fact_routing import FactRouter
+from actors.guard_turns import GUARD_MESSAGES, GuardTurns
 from actors.guards.desk import GuardDesk
-from actors.guards.wallet_truth import WalletTruth
 from actors.market_desk import MarketDesk, MarketFollows
 from actors.message_groups import (
     ANSWERS,
@@ -65,16 +65,18 @@ class System:
         self.facts = FactRouter(books)
         self.world.is_booked = self.facts.is_booked
         self.world.unexplained_fill = self.facts.unexplained
+        self.world.owner_of_trade = self.facts.owner_of
         self.world.is_connected = lambda: release.connected
-        self._isolation = Quarantine(self, inbox.tell_local)
-        self.quarantine = self._isolation.held
+        self.isolation = Quarantine(self, inbox.tell_local)
+        self.quarantine = self.world.quarantined = self.isolation.held
         self.ignored: dict[str, int] = {}
         self.before_decide: Callable[[str, object], None] | None = None  # fault point
         self.on_journal_failed: Callable[[JournalFailed], None] = lambda failure: None
-        self._asked: object | None = None
+        self.asked: object | None = None
         self._gaps = Gaps()
         self.desk = MarketDesk(books.markets, hosts)
         self.guards = GuardDesk(self.world, books.latches)
+        self._guard_turns = GuardTurns(self)
         self._queue: deque[object] = deque()
 
     # ------------------------------------------------------------------------------------- turns
@@ -135,71 +137,49 @@ class System:
         if order is None:
             self._nobody(message, turn, f"no order {message.client_order_id}")
             return
-        self._decide(order, message, turn)
+        self.decide(order, message, turn)
 
     def _to_position(self, message: Any, turn: Turn) -> None:
         position = self.books.position(message.position_id)
         if position is None:
             self._nobody(message, turn, f"no position {message.position_id}")
             return
-        self._decide(position, message, turn)
+        self.decide(position, message, turn)
 
     def _fact(self, fact: Any, turn: Turn) -> None:
         found = self.facts.find(fact)
         if isinstance(found, Decision):
             self._apply(self.books.reconciler, fact, found, turn)
         else:
-            self._decide(found, fact, turn)
+            self.decide(found, fact, turn)
 
     def _retry_facts(self, message: object, turn: Turn) -> None:
         for fact in self.facts.take_waiting():
             self._fact(fact, turn)
 
     def _to_mode(self, message: Any, turn: Turn) -> None:
-        self._decide(self.books.mode, message, turn)
+        self.decide(self.books.mode, message, turn)
 
     def _raise_signal(self, message: msg.RaiseSignal, turn: Turn) -> None:
         quote = self.world.quote(message.instrument)
         decision = raised(message.signal, message.strategy, message.instrument, quote, self.world)
         self._apply(self.books.door, message, decision, turn)
 
-    def _guard_tick(self, message: msg.GuardTick, turn: Turn) -> None:
-        turn.effects.append(SetTimer("guards/tick", self.world.rules.guard_interval_us, message))
-        for guard in self.guards.guards.values():
-            self._decide(guard, message, turn)
+    def _about_guards(self, message: object, turn: Turn) -> None:
+        GUARD_MESSAGES[type(message)](self._guard_turns, message, turn)
 
     def _for_guards(self, message: Any, turn: Turn) -> None:
-        kind = type(message.event if isinstance(message, msg.ForGuards) else message)
-        for name in self.guards.hearers.get(kind, ()):
-            self._decide(self.guards.guards[name], message, turn)
-
-    def _degrade(self, message: msg.Degrade, turn: Turn) -> None:
-        """A source that has a guard goes through it: latch, row and alert are the guard's."""
-        if message.source == WalletTruth.name and not self.world.rules.wallet_truth_degrades:
-            self._apply(self.books.mode, message, Decision.ignore("wallet truth: off"), turn)
-            return
-        self._decide(self.guards.degrading(message) or self.books.mode, message, turn)
-
-    def _recover(self, message: msg.Recover, turn: Turn) -> None:
-        guard, told = self.guards.recovering(message) or (self.books.mode, message)
-        if self._asked is message:
-            self._asked = told  # a refusal is for whoever asked
-        self._decide(guard, told, turn)
+        self._guard_turns.hear(message, turn)
 
     def to_guard(self, name: str, message: object, turn: Turn) -> None:
         """See `quarantine.Host`."""
-        guard = self.guards.renewed(name)
-        if guard is not None:
-            self._decide(guard, message, turn)
-
-    def _reset_guard(self, message: msg.ResetGuard, turn: Turn) -> None:
-        self._decide(self.guards.named(message.guard), message, turn)
+        self._guard_turns.begin_anew(name, message, turn)
 
     def _to_door(self, message: Any, turn: Turn) -> None:
-        self._decide(self.books.door, message, turn)
+        self.decide(self.books.door, message, turn)
 
     def _to_reconciler(self, message: Any, turn: Turn) -> None:
-        self._decide(self.books.reconciler, message, turn)
+        self.decide(self.books.reconciler, message, turn)
 
     def _pass_due(self, message: msg.PassDue, turn: Turn) -> None:
         """A pass also looks whether something is live that must not be."""
@@ -217,16 +197,8 @@ class System:
         )
         self._apply(self.books.mode, message, decision, turn)
         if starting:
-            self._start_guards(turn)
-            self._isolation.deliver_unprocessed()
-
-    def _start_guards(self, turn: Turn) -> None:
-        """Begin to tick; after an unclean end a latch that only a person opens still stands."""
-        if not self.guards.guards:
-            return
-        delay_us = self.world.rules.guard_interval_us
-        turn.effects.append(SetTimer("guards/tick", delay_us, msg.GuardTick()))
-        self._queue.extend(self.guards.standing())
+            self._guard_turns.start(turn)
+            self.isolation.deliver_unprocessed()
 
     def _snapshot(self, message: msg.SnapshotAccount, turn: Turn) -> None:
         decision = Decision(events=[account_snapshot(message, self.world)])
@@ -270,16 +242,16 @@ class System:
         self._apply(self.books.reconciler, fact, decision, turn)
 
     def _nobody(self, message: object, turn: Turn, why: str) -> None:
-        if message is self._asked:
+        if message is self.asked:
             raise Refused(why)
         self.count("dead_letters")
         logger.warning("DEAD_LETTER type={} {}", type(message).__name__, why)
 
     # ---------------------------------------------------------------------------------- deciding
 
-    def _decide(self, actor: Any, message: object, turn: Turn) -> None:
+    def decide(self, actor: Any, message: object, turn: Turn) -> None:
         """Let an actor decide. Whatever it raises leaves its state as it was."""
-        if self.quarantine and self._isolation.intercepts(actor.address, message, turn):
+        if self.quarantine and self.isolation.intercepts(actor.address, message, turn):
             return
         try:
             if self.before_decide is not None:
@@ -287,11 +259,11 @@ class System:
             decision = actor.decide(message, self.world)
             payloads = [encode(event) for event in decision.events]
         except (Refused, IllegalTrigger) as refusal:
-            if message is self._asked:
+            if message is self.asked:
                 raise
             if not isinstance(message, COMMANDS):
                 why = f"not legal here: {refusal}"
-                self._isolation.enter(actor.address, message, why, turn)
+                self.isolation.enter(actor.address, message, why, turn)
                 return
             # The engine's own command came too late: what it was about has moved on meanwhile.
             self.ignored["command: too late"] = self.ignored.get("command: too late", 0) + 1
@@ -299,7 +271,7 @@ class System:
         except Exception as problem:
             logger.opt(exception=problem).error("ACTOR_RAISED actor={}", actor.address)
             error = f"{type(problem).__name__}: {problem}"
-            self._isolation.enter(actor.address, message, error, turn)
+            self.isolation.enter(actor.address, message, error, turn)
         else:
             self._record(decision, payloads, turn)
 
@@ -321,7 +293,7 @@ class System:
                 apply(event, seq, at_us)
                 seq += 1
                 if self.quarantine and stream in self.quarantine:
-                    self._isolation.touched(stream, turn)
+                    self.isolation.touched(stream, turn)
         if decision.dedup_keys:
             turn.dedup_keys += [(key, turn.next_seq - 1) for key in decision.dedup_keys]
         for venue_id, order_id in decision.identities:
@@ -346,7 +318,7 @@ class System:
     def _ask(self, message: msg.Ask, turn: Turn) -> None:
         """A command with an answer: accepted after its commit, or refused with one clear line."""
         before = turn.next_seq
-        self._asked = message.command
+        self.asked = message.command
         try:
             self._step(message.command, turn)
         except (Refused, IllegalTrigger) as refusal:
@@ -354,7 +326,7 @@ class System:
             turn.effects.append(Reply(message.token, {"accepted": False, "error": str(refusal)}))
             return
         finally:
-            self._asked = None
+            self.asked = None
         answer: dict[str, object] = {"accepted": True, "changed": turn.next_seq > before}
         if any(type(e) is ev.MessageUnprocessed for e in turn.events[before - turn.first_seq :]):
             answer = {"accepted": False, "error": "it could not be processed, and is kept"}
@@ -375,7 +347,7 @@ class System:
         self._step(message, turn)
 
     def _restore(self, message: msg.RestoreActor, turn: Turn) -> None:
-        self._isolation.restore(message.address, turn)
+        self.isolation.restore(message.address, turn)
 
     # ----------------------------------------------------------------------- durability, effects
 
@@ -385,7 +357,7 @@ class System:
         durable_turn = turn.number if turn.events else turn.number - 1
         for stream in turn.ended:
             self.books.passivate(stream, durable_turn)
-        self._isolation.durable(turn)
+        self.isolation.durable(turn)
 
     def release(self, effect: Effect) -> None:
         """Let one effect out, after another look."""
@@ -424,13 +396,10 @@ _ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
     Tick: System._market,
     MarketTrade: System._market,
     MarketFollows: System._follow,
-    msg.GuardTick: System._guard_tick,
+    **dict.fromkeys(GUARD_MESSAGES, System._about_guards),
     msg.ForGuards: System._for_guards,
     msg.HealthReport: System._for_guards,
     msg.PassEnded: System._for_guards,
-    msg.Degrade: System._degrade,
-    msg.Recover: System._recover,
-    msg.ResetGuard: System._reset_guard,
     msg.Ask: System._ask,
     msg.RaiseSignal: System._raise_signal,
     msg.SignalForDoor: System._to_door,

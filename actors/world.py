@@ -109,6 +109,10 @@ class World:
     """Who keeps the system DEGRADED."""
     episodes: Mapping[str, int] = field(factory=dict)
     """How often each source that spends episodes has entered DEGRADED in this session."""
+    halt_reason: str | None = None
+    """Why the system is HALTED, or will be behind the start's gate."""
+    quarantined: Mapping[str, object] = field(factory=dict)
+    """Actors that raised and have not been folded again, by their address."""
     control: ControlLevel = ControlLevel.OFF
     journal_ok: bool = True
     now_us: int = 0
@@ -136,6 +140,8 @@ class World:
     """Whether a fill that a pass fetched again is in the books as it is; such are counted."""
     unexplained_fill: Callable[[Order, int], OrderFill | None] = lambda order, since_us: None
     """A fill that no known order explains, and that may be this order's since then."""
+    owner_of_trade: Callable[[str, str], str | None] = lambda instrument, trade_id: None
+    """Which order has booked a trade of an instrument, if any."""
     money_version: int = 0
     by_instrument: dict[str, dict[str, None]] = field(factory=dict)
 
@@ -169,7 +175,10 @@ class World:
         self.log_counts[token] = self.log_counts.get(token, 0) + 1
 
     def permitted(self, what: Permission) -> bool:
-        """Whether mode and control level let this leave for the venue."""
+        """Whether mode and control level let this leave for the venue. A mode that raised may have
+        missed a trip: it lets nothing be opened (L8)."""
+        if what is Permission.ENTRY and "mode" in self.quarantined:
+            return False
         return permitted(self.mode, self.control, what, journal_ok=self.journal_ok)
 
     def quote(self, instrument: str) -> Tick | None:

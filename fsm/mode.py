@@ -169,6 +169,12 @@ def _ending_edges() -> list[Edge]:
             [S.HALTED], T.RESUME, S.RECONCILING, "the operator resumes, gated on reconciliation"
         ),
         *edges(
+            [S.RECONCILING, S.DEGRADED],
+            T.RESUME,
+            None,
+            "a halt of before the crash waits behind the gate: the operator lifts it",
+        ),
+        *edges(
             [*RUNNING, S.HALTED, S.STOPPING],
             T.LEASE_LOST,
             S.STOPPED,

@@ -175,8 +175,8 @@ class Mode:
         return decision
 
     def _way_out(self) -> str:
-        """What follows when the last source has gone."""
-        if not self.books_verified:
+        """What follows when the last source has gone; a halt that waits is behind the gate."""
+        if not self.books_verified or self.halt_reason is not None:
             return machine.BOOKS_UNVERIFIED
         if self.regime_bad and self.state is S.DEGRADED:
             return machine.REGIME_STANDS_BAD
@@ -222,26 +222,32 @@ class Mode:
         alert = Notify(
             ev.AlertRaised(severity="critical", token="TRUTH_DIVERGENCE", text=message.detail)
         )
-        if message.accepted:
-            moved = self._move(
-                T.DIVERGENCE,
-                machine.ACCEPTED_BY_OPERATOR,
-                source="wallet_truth",
-                condition=f"accepted by the operator: {message.detail}",
-                sources=(*self.sources, "wallet_truth"),
-            )
-        else:
-            moved = self._move(
-                T.DIVERGENCE, machine.REFUSED, reason="truth_divergence", condition=message.detail
-            )
-        return Decision(events=[moved], effects=[alert])
+        source = "wallet_truth"
+        stands: dict[str, Any] = {
+            "source": source,
+            "condition": f"accepted by the operator: {message.detail}",
+            "sources": tuple(dict.fromkeys((*self.sources, source))),
+        }
+        if not message.accepted:
+            reason, detail = "truth_divergence", message.detail
+            moved = [self._move(T.DIVERGENCE, machine.REFUSED, reason=reason, condition=detail)]
+        elif self.halt_reason is None:
+            moved = [self._move(T.DIVERGENCE, machine.ACCEPTED_BY_OPERATOR, **stands)]
+        else:  # what was accepted is the difference, not the halt
+            state = TABLE.next("mode", S.HALTED, T.DEGRADE)
+            moved = [
+                self._move(T.HALT, reason=self.halt_reason),
+                ev.ModeMoved(trigger=T.DEGRADE, state=state, **stands),
+            ]
+        return Decision(events=[*moved], effects=[alert])
 
     def _on_halt(self, message: msg.Halt, world: World) -> Decision:
         if not TABLE.allows(self.state, T.HALT):
             return Decision.ignore(f"halt: not while {self.state}")
         if self.state is S.HALTED:
             return Decision.ignore("halt: the first cause wins")
-        moved = self._move(T.HALT, reason=message.reason, by_guard=message.by_guard)
+        reason = self.halt_reason or message.reason  # one that waits behind the gate came first
+        moved = self._move(T.HALT, reason=reason, by_guard=message.by_guard)
         decision = Decision(events=[moved])
         if not message.by_guard:  # else its trip was the alert
             alert = ev.AlertRaised(severity="critical", token="HALTED", text=message.reason)
@@ -257,7 +263,8 @@ class Mode:
                     level=ControlLevel.OFF, previous=self.control, who=message.who, why=message.why
                 )
             )
-        if self.state is S.HALTED:
+        waits = self.halt_reason is not None and TABLE.allows(self.state, T.RESUME)
+        if self.state is S.HALTED or waits:
             decision.events.append(self._move(T.RESUME, reason=message.why))
             decision.tells.append(msg.PassDue("start"))
         if not decision.events:

@@ -11,7 +11,7 @@ from attrs import define, evolve, field
 from actors import messages as msg
 from actors.effects import CancelTimer, SendCancel, SetTimer
 from actors.entities import cancels, claims, fills, replacing, resolution
-from actors.entities.trades import TradeMark, mark_of, without
+from actors.entities.trades import Foretold, TradeMark, foretold_by, mark_of, without
 from actors.runtime.actor import Decision, Refused
 from actors.world import World
 from fsm import events as ev
@@ -54,9 +54,16 @@ class Order:
     acknowledged: bool = False
     unproven: tuple[str, ...] = ()
     """Fills that stand for evidence which may still come: inferred ones, and unnamed ones."""
+    aliases: dict[str, str] | None = None
+    """Other names of booked fills: each was told with and without a trade id."""
+    foretold: tuple[Foretold, ...] = ()
+    """Voids and settlements of trades that are not booked yet."""
     cancel_refused: bool = False
     engine_cancelled: bool = False
+    cancel_asked: bool = False
+    """A person or a strategy took it back at some time, whatever its state is now."""
     left_us: int | None = None
+    cancel_us: int | None = None
     turn: int = field(default=0, eq=False)
     """The last turn that changed it: it may be forgotten when that one is durable."""
 
@@ -65,10 +72,13 @@ class Order:
         """Its stream."""
         return f"order/{self.client_order_id}"
 
-    def note_departure(self, at_us: int) -> None:
-        """Remember when its request left, or at the latest may have: what `age` counts from."""
+    def note_time(self, event: ev.Event, at_us: int) -> None:
+        """Remember when its request left, or at the latest may have, and when its cancel was asked
+        for: what ages count from."""
         if self.left_us is None and self.request_left:
             self.left_us = at_us
+        if type(event) is ev.OrderMoved and event.trigger == T.CANCEL_REQUESTED:
+            self.cancel_us = at_us
 
     @property
     def proven_qty(self) -> Decimal:
@@ -106,6 +116,10 @@ class Order:
             self._mark(event.trade_id, FillStatus.SETTLED, fills.settlement_of(event))
         elif isinstance(event, ev.OrderFillVoided):
             self._evolve_voided(event)
+        elif isinstance(event, ev.OrderFillPaired):
+            self.aliases = (self.aliases or {}) | {event.other_id: event.trade_id}
+        elif isinstance(event, ev.OrderFillForetold):
+            self.foretold += (foretold_by(event),)
 
     def _mark(self, trade_id: str, status: FillStatus, settlement: str = "") -> None:
         assert self.trades is not None
@@ -129,6 +143,8 @@ class Order:
         mark = self.trades[event.trade_id] = mark_of(event)
         if mark.is_unproven:
             self.unproven += (event.trade_id,)
+        if self.foretold:
+            self.foretold = tuple(f for f in self.foretold if f.trade_id != event.trade_id)
 
     def _evolve_voided(self, event: ev.OrderFillVoided) -> None:
         self.state, self.filled_qty, self.fees = event.state, event.filled_qty, event.fees
@@ -146,7 +162,9 @@ class Order:
             self.cancel_refused = True
         elif event.trigger in (T.ENGINE_CANCEL, T.CANCEL_REQUESTED):
             self.cancel_refused = False
-            self.engine_cancelled = self.engine_cancelled or event.trigger == T.ENGINE_CANCEL
+            by_engine = event.trigger == T.ENGINE_CANCEL
+            self.engine_cancelled = self.engine_cancelled or by_engine
+            self.cancel_asked = self.cancel_asked or not by_engine
 
     # ------------------------------------------------------------------------------------ decide
 
@@ -286,6 +304,8 @@ class Order:
                 decision.effects += cancels.cancel_effects(self, world)
         elif not decision.events:
             decision.ignored = f"{trigger}: as the books say"
+        if self.state is S.HELD_FOR_REVIEW and trigger is T.FOUND_OPEN:
+            decision.tells += cancels.again(self)
         return decision
 
     def _acknowledge(

@@ -127,6 +127,8 @@ class Guard:
             return Decision()
         if isinstance(message, msg.GuardTick):
             return self._tick(world)
+        if isinstance(message, msg.AtGate):
+            return self._at_gate(world)
         what = message.event if isinstance(message, msg.ForGuards) else message
         return self.told(what, world)
 
@@ -139,6 +141,11 @@ class Guard:
             decision = Decision() if found is None else self._trip(found, world)
         decision.tells[:0] = self.aside()
         return decision
+
+    def _at_gate(self, world: World) -> Decision:
+        """Before the first entry may leave: what is known already counts, nothing is observed."""
+        found = None if self.latch.tripped else self.trips(world)
+        return Decision() if found is None else self._trip(found, world)
 
     def aside(self) -> list[object]:
         """What this tick has to tell others, whether it trips or not."""
@@ -219,7 +226,7 @@ class Guard:
     def _reset(self, message: msg.ResetGuard, world: World) -> Decision:
         if not self.latch.tripped and not self.latch.off:
             raise Refused(f"guard {self.name}: it has not tripped")
-        if self.latch.action == HALT:
+        if self.latch.action == HALT and world.halt_reason is not None:
             raise Refused(f"guard {self.name}: it halted; `holdfast control resume` lifts that")
         said = f"{message.who}: {message.why}".strip(": ")
         return self._opened("operator", said, self.acknowledged(world))

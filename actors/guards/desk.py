@@ -16,11 +16,11 @@ from actors.guards.drawdown import Drawdown
 from actors.guards.exposure_limit import ExposureLimit
 from actors.guards.heartbeat import Heartbeat
 from actors.guards.inventory_corridor import InventoryCorridor
-from actors.guards.latch import DEGRADE, IDLE, Latch, Latches
+from actors.guards.latch import HALT, IDLE, Latch, Latches
 from actors.guards.stale_feed import StaleFeed
 from actors.guards.venue_health import VenueHealth
 from actors.guards.wallet_truth import WalletTruth
-from actors.runtime.actor import Refused
+from actors.runtime.actor import Decision, Refused
 from actors.world import World
 from fsm import events as ev
 from fsm.timestamps import iso_utc
@@ -70,13 +70,18 @@ class GuardDesk:
         return any(guards[name].concerns(event, world) for name in self.hearers[type(event)])
 
     def standing(self) -> list[object]:
-        """At a start: what the latches ask of the mode that an unclean end has left shut."""
+        """At the start's gate: what the latches ask of the mode that are shut, and that it does not
+        know of, because an unclean end or a halt is in between."""
         found: list[object] = []
         for name, guard in self.guards.items():
             latch = guard.latch
-            if latch.tripped and latch.action == IDLE:
+            if not latch.tripped:
+                continue
+            if latch.action == IDLE:
                 found.append(msg.Regime(False, name, latch.condition))
-            elif latch.tripped and latch.action == DEGRADE:
+            elif latch.action == HALT:
+                found.append(msg.Halt(guard.halt_reason, by_guard=True))
+            elif name not in self._world.sources:
                 found.append(msg.Degrade(name, latch.condition, by_guard=True))
         return found
 
@@ -95,21 +100,29 @@ class GuardDesk:
             return guard, message
         return guard, msg.ResetGuard(message.source, message.who, message.why)
 
-    def named(self, name: str) -> Guard:
-        """The guard of this name. Raises Refused."""
-        guard = self.guards.get(name)
-        if guard is None:
-            raise Refused(f"no guard {name!r} is on; there are: {', '.join(self.guards) or 'none'}")
-        return guard
+    def opened_while_off(self, message: msg.ResetGuard) -> Decision:
+        """A latch from when the guard was on is opened all the same. Raises Refused."""
+        latch = self._latches.get(message.guard)
+        if latch is None or not (latch.tripped or latch.off):
+            on = ", ".join(self.guards) or "none"
+            raise Refused(f"no guard {message.guard!r} is on; there are: {on}")
+        said = f"{message.who}: {message.why}".strip(": ")
+        return Decision(events=[ev.GuardCleared(guard=message.guard, how="operator", detail=said)])
 
     def views(self) -> dict[str, dict[str, Any]]:
         """What each guard shows of itself, for the state document."""
-        return {name: guard.view(self._world) for name, guard in self.guards.items()}
+        quarantined = self._world.quarantined
+        return {
+            name: guard.view(self._world) | {"quarantined": guard.address in quarantined}
+            for name, guard in self.guards.items()
+        }
 
 
-def latch_view(latch: Latch, *, cooling: bool = False) -> dict[str, Any]:
-    """A latch in the state document: armed, tripped or cooling."""
+def latch_view(latch: Latch, *, cooling: bool = False, quarantined: bool = False) -> dict[str, Any]:
+    """A latch in the state document: armed, tripped, cooling, or quarantined: nobody looks."""
     state = "armed" if not latch.tripped else "cooling" if cooling else "tripped"
+    if quarantined:
+        state = "quarantined"
     return {
         "state": state,
         "condition": latch.condition if latch.tripped else None,

@@ -13,6 +13,11 @@ class GuardTick:
 
 
 @frozen(slots=True)
+class AtGate:
+    """The start's gate is about to open: whatever is beyond its limit has to be said now."""
+
+
+@frozen(slots=True)
 class ResetGuard:
     """The operator opens a guard's latch by hand."""
 

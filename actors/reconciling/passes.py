@@ -90,6 +90,9 @@ class Pass:
     round_ok: bool = False
     """Orders and fills of the round were complete when the books' turn came (N21)."""
     books_seq: int = -1
+    looks_at_books: int = 0
+    newest_us: int = 0
+    """The greatest venue time of a fill in the opening pass: it is in the opening balances."""
     stage: str = "sweep"
 
     def __attrs_post_init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 from actors import messages as msg
 from actors.entities.order import Order
@@ -129,6 +130,16 @@ def note_vain(run: Pass, world: World) -> None:
             run.vain.pop(name, None)
 
 
+def forget(run: Pass, world: World, doubts: dict[str, int], *others: dict[str, Any]) -> None:
+    """What was noted of orders that are over, or are listed again, is not needed any more."""
+    orders = world.orders
+    for name in [name for name in doubts if name in (run.open_orders or ())]:
+        del doubts[name]
+    for notes in (doubts, *others):
+        for name in [n for n in notes if n not in orders or orders[n].state in TERMINAL]:
+            del notes[name]
+
+
 def policy_of(rules: Rules) -> Policy:
     """The configured part of the decision table."""
     return Policy(
@@ -146,8 +157,10 @@ def case_of(order: Order, doubted_since_us: int | None, now_us: int) -> Case:
         state=order.state,
         is_external=order.role is OrderRole.EXTERNAL,
         engine_cancelled=order.engine_cancelled,
+        cancel_asked=order.cancel_asked,
         known_there=order.acknowledged or order.filled_qty > 0,
         age_us=_age_us(since_us, now_us),
+        cancel_age_us=None if order.cancel_us is None else now_us - order.cancel_us,
         doubt_us=doubt_us,
         repeated=doubted_since_us is not None,
     )

@@ -57,10 +57,14 @@ class Case:
     is_external: bool = False
     engine_cancelled: bool = False
     """The engine took it back at some time, whatever its state is now."""
+    cancel_asked: bool = False
+    """Somebody else took it back at some time, whatever its state is now."""
     known_there: bool = False
     """The venue has acknowledged it, or filled a part of it."""
     age_us: int | None
     """Since its request may have left; None where that cannot be told."""
+    cancel_age_us: int | None = None
+    """Since its cancel was asked for."""
     doubt_us: int = 0
     """For how long the answers have missed it, or contradicted each other."""
     repeated: bool = False
@@ -148,7 +152,8 @@ def _rule_2(case: Case, policy: Policy) -> Verdict:
     """A cancel was asked for: its confirmation or a fill may be on its way, so look twice; what
     stays absent when nothing can be under way any more is for a person."""
     bound_us = min(policy.max_in_flight_us, policy.age_threshold_us)
-    late = case.age_us is None or case.age_us >= bound_us
+    asked_us = case.age_us if case.cancel_age_us is None else case.cancel_age_us
+    late = asked_us is None or asked_us >= bound_us
     return Verdict.HOLD if late and case.repeated else Verdict.NOTHING
 
 
@@ -159,6 +164,7 @@ def _rule_3(case: Case, policy: Policy) -> Verdict:
     if is_old(case, policy):
         return Verdict.HOLD
     listed = case.state in (S.WORKING, S.PARTIALLY_FILLED)
-    if policy.assume_fill_when_young and case.known_there and (listed or case.state is S.UNKNOWN):
+    assumed = policy.assume_fill_when_young and case.known_there and not case.cancel_asked
+    if assumed and (listed or case.state is S.UNKNOWN):
         return Verdict.ASSUME_FILLED
     return Verdict.DOUBT if listed else Verdict.NOTHING

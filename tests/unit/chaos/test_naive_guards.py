@@ -8,12 +8,15 @@ from typing import Any
 import attrs
 import pytest
 
+from actors import messages as msg
 from actors.entities import mode
 from actors.guards.anchor_saturation import AnchorSaturation
 from actors.guards.base import Guard
 from actors.guards.directional_drift import DirectionalDrift
 from actors.guards.latch import DEGRADE
 from actors.guards.quotes import fresh_mid
+from actors.runtime.actor import Refused
+from fsm.mode import ModeState
 from tests.unit.chaos.runs import ROOT, run_file
 
 Patch = pytest.MonkeyPatch
@@ -79,6 +82,17 @@ def has_one_switch_for_all_conditions(patch: Patch) -> None:
     patch.setattr(DirectionalDrift, "trips", naive)
 
 
+def resumes_what_is_halted_only(patch: Patch) -> None:
+    real = mode.Mode._on_resume
+
+    def naive(self: mode.Mode, message: Any, world: Any) -> Any:
+        if self.state is not ModeState.HALTED:
+            raise Refused("nothing to resume")
+        return real(self, message, world)
+
+    patch.setitem(mode._DECIDE, msg.Resume, naive)
+
+
 NAIVE: dict[str, list[Callable[[Patch], None]]] = {
     "N13": [looks_at_fills_by_a_timer],
     "N14": [has_no_way_out],
@@ -87,6 +101,7 @@ NAIVE: dict[str, list[Callable[[Patch], None]]] = {
     "N20": [counts_on_while_idle],
     "N22": [judges_raw_values_before_warm_up],
     "N23": [has_one_switch_for_all_conditions],
+    "../restart/halt-lifted-at-the-gate": [resumes_what_is_halted_only],
 }
 
 

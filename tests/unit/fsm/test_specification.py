@@ -154,6 +154,8 @@ MODE_SPEC = [
     row("STOPPING", "stopped", "STOPPED"),
 ]
 MODE_BEYOND = [
+    # A halt of before a crash waits behind the gate, where the operator may lift it as well.
+    row("RECONCILING DEGRADED", "resume", None),
     # A source that recovers while others stand changes only the set.
     row("DEGRADED", "recovered", None, "source_stands"),
     # Degraded before the books were verified: recovery must not skip the gate.

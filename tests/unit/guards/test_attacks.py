@@ -1,0 +1,339 @@
+"""Ways in which mode and guards fail: each test states what must hold, and fails as the code is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+from actors import messages as msg
+from actors.guards.settings import GuardsConfig
+from actors.world import Rules
+from fsm import events as ev
+from fsm.vocabulary import OrderRole, OrderType
+from tests.unit.engine.handmade import Bench
+from tests.unit.guards.rigs import D, Fills, guarded, reset, restarted, ticks, trips
+from tests.unit.guards.test_other_guards import losing
+
+CAPPED = {"asset_caps": {"XRP": D(1005)}}
+
+
+def unreachable(bench: Bench, down: bool = True) -> None:
+    bench.venue.fills, bench.venue.open = (None, None) if down else ([], {})
+
+
+def halted(folder: Path) -> Bench:
+    bench = guarded(folder, exposure_limit=CAPPED)
+    Fills(bench)(qty="6")
+    assert ("HALTED", "risk_exposure") == (bench.mode, bench.engine.books.mode.halt_reason)
+    return bench
+
+
+# ------------------------------------------------------------------- the halt that is forgotten
+
+
+def test_a_second_kill_at_the_gate_forgets_the_halt(tmp_path: Path) -> None:
+    """HALTED, killed; killed again while it reconciles: it must still be HALTED."""
+    bench = halted(tmp_path)
+    unreachable(bench)
+    restarted(bench)
+    assert "RECONCILING" == bench.mode
+    unreachable(bench, down=False)
+    restarted(bench)
+    ticks(bench, 3)
+    assert "HALTED" == bench.mode
+
+
+def test_a_kill_during_the_shutdown_of_a_halted_session_forgets_the_halt(
+    tmp_path: Path,
+) -> None:
+    """HALTED, Ctrl-C, and the second Ctrl-C (or SIGKILL) before the end is written."""
+    bench = halted(tmp_path)
+    unreachable(bench)
+    bench.tell(msg.StopSession("interrupted_sigint"))
+    assert "STOPPING" == bench.mode
+    unreachable(bench, down=False)
+    restarted(bench)
+    ticks(bench, 3)
+    assert "HALTED" == bench.mode
+
+
+def test_an_exposure_latch_without_its_halt_cannot_be_opened_and_guards_nothing(
+    tmp_path: Path,
+) -> None:
+    """What follows from a forgotten halt: far above its cap, ACTIVE, and no way to arm it."""
+    bench = halted(tmp_path)
+    unreachable(bench)
+    bench.tell(msg.StopSession("interrupted_sigint"))
+    unreachable(bench, down=False)
+    restarted(bench)
+    bench.place("more", role=OrderRole.QUOTE, qty=D(100))
+    assert "more" not in [s.client_order_id for s in bench.submits()]
+    bench.fill("tmore", "100", "more", venue_us=bench.clock.now_us())
+    ticks(bench, 5)
+    assert "HALTED" == bench.mode
+    assert "resume" in str(reset(bench, "exposure_limit")["error"])
+    bench.do(msg.Resume("ann", "again"))
+    assert bench.answers[-1]["accepted"]
+    assert "HALTED" == bench.mode  # still above its cap
+
+
+def test_a_latch_that_stands_at_a_recovery_start_hides_the_halt(tmp_path: Path) -> None:
+    """Both a halt and a manual latch: while the venue is away it is DEGRADED, and `resume` says
+    that nothing is halted."""
+    bench = guarded(
+        tmp_path,
+        {"daily_drawdown": D(20)},
+        exposure_limit=CAPPED,
+        drawdown={},
+    )
+    bench.quote("1", "1")
+    Fills(bench)(qty="100", role=OrderRole.ENTRY, type_=OrderType.MARKET)
+    bench.quote("0.5", "0.5")
+    ticks(bench, 1)
+    assert "HALTED" == bench.mode
+    unreachable(bench)
+    restarted(bench)
+    bench.wait(1)
+    unreachable(bench, down=False)
+    bench.wait(300)
+    assert "HALTED" == bench.mode
+
+
+# ----------------------------------------------------------------------------- trading above a cap
+
+
+def test_after_a_resume_above_the_cap_an_order_leaves_before_it_trips_again(
+    tmp_path: Path,
+) -> None:
+    bench = halted(tmp_path)
+    bench.do(msg.Resume("ann", "again"))
+    bench.place("more", role=OrderRole.QUOTE, qty=D(100))
+    assert "more" not in [s.client_order_id for s in bench.submits()]
+
+
+# ----------------------------------------------------------------------------------- wallet truth
+
+
+def compared(
+    folder: Path, rules: dict[str, object] | None = None, **on: dict[str, object]
+) -> Bench:
+    bench = guarded(folder, rules, **on)
+    assert "ACTIVE" == bench.mode
+    return bench
+
+
+def differ(bench: Bench, by: str) -> None:
+    bench.venue.balances = lambda: {
+        asset: total + (D(by) if asset == "XRP" else 0)
+        for asset, total in bench.engine.world.ledger.totals.items()
+    }
+
+
+# ------------------------------------------------------------------------------------------ drift
+
+
+# --------------------------------------------------------------------------------------- drawdown
+
+
+def test_a_strategy_that_is_off_is_stuck_once_the_guard_is_switched_off(
+    tmp_path: Path,
+) -> None:
+    bench = guarded(tmp_path, drawdown={"strategy_loss_max": D(1)})
+    bench.quote("1", "1")
+    bench.place("e1", strategy="alpha", qty=D(10))
+    bench.fill("t1", "10", "e1", venue_us=bench.clock.now_us())
+    bench.quote("0.5", "0.5")
+    ticks(bench, 1)
+    assert bench.engine.world.is_off("alpha")
+    bench.rules = attrs.evolve(bench.rules, guards={})
+    restarted(bench)
+    accepted = reset(bench, "drawdown")["accepted"]
+    assert accepted or not bench.engine.world.is_off("alpha")
+
+
+# ------------------------------------------------------------------------------------- quarantine
+
+
+def broken(folder: Path) -> Bench:
+    """A guard that raised until nobody begins it anew, and is well again."""
+    bench = guarded(folder, exposure_limit=CAPPED)
+
+    def before(address: str, message: object) -> None:
+        if address == "guard/exposure_limit":
+            raise ValueError(address)
+
+    bench.engine.system.before_decide = before
+    ticks(bench, 10)
+    bench.engine.system.before_decide = None
+    assert {"quarantine/guard/exposure_limit"} == set(bench.engine.world.sources)
+    return bench
+
+
+def test_a_guard_whose_quarantine_was_recovered_is_dead_and_shown_as_armed(
+    tmp_path: Path,
+) -> None:
+    """The operator follows degraded.md (`recover SOURCE`, "if it still stands, it comes back"):
+    ACTIVE, and the hard cap is not looked at again."""
+    bench = broken(tmp_path)
+    bench.do(msg.Recover("quarantine/guard/exposure_limit", "ann", "looked"))
+    assert "ACTIVE" == bench.mode
+    Fills(bench)(qty="500")
+    ticks(bench, 5)
+    assert "HALTED" == bench.mode
+
+
+def test_nobody_can_open_a_latch_of_a_guard_in_quarantine(tmp_path: Path) -> None:
+    """IDLE for ever: its only way out is a guard that is not asked any more."""
+    bench = guarded(tmp_path, anchor_saturation={})
+    bench.tell(msg.Regime(False, "anchor_saturation", "far off"))
+    latch = bench.engine.books.latches.of("anchor_saturation")
+    latch.tripped, latch.action = True, "idle"
+
+    def before(address: str, message: object) -> None:
+        if address == "guard/anchor_saturation":
+            raise ValueError(address)
+
+    bench.engine.system.before_decide = before
+    ticks(bench, 10)
+    bench.engine.system.before_decide = None
+    bench.do(msg.Recover("quarantine/guard/anchor_saturation", "ann", "looked"))
+    assert "IDLE" == bench.mode
+    assert reset(bench, "anchor_saturation")["accepted"], bench.answers[-1]
+    assert "ACTIVE" == bench.mode
+
+
+# -------------------------------------------------------------------------------- configuration
+
+SPEC = (
+    "[instruments.'XRP/RLUSD']\nbase = 'XRP'\nquote = 'RLUSD'\n"
+    "[instruments.'BTC/USDT']\nbase = 'BTC'\nquote = 'USDT'\nkind = 'perpetual'\n"
+)
+
+
+# -------------------------------------------------------------------------------- venue, process
+
+
+def test_every_latch_is_the_same_from_a_snapshot(tmp_path: Path) -> None:
+    from actors.fold import folded
+    from actors.registry import Books
+    from actors.runtime.ids import IdSource
+    from actors.snapshot import captured, restored
+    from actors.world import World
+    from storage.journal import JournalReader
+
+    bench = guarded(
+        tmp_path, directional_drift={"recovery": "manual"}, exposure_limit=CAPPED, venue_health={}
+    )
+    fills = Fills(bench)
+    for _ in range(3):
+        fills(qty="2")
+    assert "HALTED" == bench.mode
+    bench.tell(*[msg.PassEnded(ok=False, why="503")] * 6)
+    bench.proven()
+    bench.kill()
+    reader = JournalReader.open(bench.database)
+    books = Books(World(rules=Rules(), ids=IdSource("")), None)
+    head = folded(reader, books).head
+    again = Books(World(rules=Rules(), ids=IdSource("")), None)
+    restored(captured(books), again, head.seq)
+    reader.close()
+    assert (books.latches, books.mode) == (again.latches, again.mode)
+    assert GuardsConfig() == GuardsConfig()
+
+
+def test_a_fresh_start_above_its_cap_lets_entries_leave_for_a_whole_tick(
+    tmp_path: Path,
+) -> None:
+    bench = guarded(tmp_path, exposure_limit={"asset_caps": {"XRP": D(500)}})  # opens with 1000
+    bench.place("first", role=OrderRole.QUOTE, qty=D(100))
+    assert [] == bench.submits()
+
+
+def test_who_resumes_a_pending_halt_is_told_that_nothing_is_halted(tmp_path: Path) -> None:
+    """After a crash the halt waits behind the gate; `status` says `halted by`, `resume` refuses."""
+    bench = halted(tmp_path)
+    unreachable(bench)
+    restarted(bench)
+    assert "risk_exposure" == bench.engine.books.mode.halt_reason
+    bench.do(msg.Resume("ann", "looked"))
+    assert bench.answers[-1]["accepted"], bench.answers[-1]
+
+
+def test_an_accepted_divergence_lifts_a_halt_that_nobody_resumed(tmp_path: Path) -> None:
+    """HALTED, crash, `--accept-truth-divergence`: DEGRADED instead, and ACTIVE when the wallet
+    agrees again. The halt was about something else, and nobody resumed."""
+    bench = guarded(tmp_path, wallet_truth={})
+    bench.tell(msg.Halt("operator_halt"))
+    bench.accept_divergence = True
+    unreachable(bench)
+    restarted(bench)
+    differ(bench, "-3")
+    unreachable(bench, down=False)
+    bench.wait(10)
+    differ(bench, "0")
+    bench.wait(200)
+    assert "HALTED" == bench.mode
+
+
+def test_a_mode_that_raises_over_a_trip_lets_entries_leave(tmp_path: Path) -> None:
+    """L8: what cannot be evaluated blocks new exposure. A quarantined mode blocks nothing."""
+    bench = guarded(tmp_path, directional_drift={})
+
+    def before(address: str, message: object) -> None:
+        if address == "mode" and isinstance(message, msg.Degrade):
+            raise ValueError(address)
+
+    bench.engine.system.before_decide = before
+    fills = Fills(bench)
+    for _ in range(3):
+        fills()
+    bench.wait(60)
+    assert ["directional_drift_guard_A"] == trips(bench)
+    bench.place("more", role=OrderRole.QUOTE)
+    assert "more" not in [s.client_order_id for s in bench.submits()]
+
+
+def test_a_latch_that_stands_hides_the_gates_refusal(tmp_path: Path) -> None:
+    """Books that differ at a start: HALTED, exit code 3. With any manual latch it is DEGRADED."""
+    bench = losing(tmp_path, {"max_session_loss": None, "daily_drawdown": D(20)})
+    bench.quote("0.7", "0.7")
+    ticks(bench, 1)
+    unreachable(bench)
+    restarted(bench)
+    differ(bench, "-3")
+    unreachable(bench, down=False)
+    bench.wait(100)
+    assert ("HALTED", "truth_divergence") == (bench.mode, bench.engine.books.mode.halt_reason)
+
+
+def test_a_reconciler_whose_quarantine_was_recovered_never_looks_again(
+    tmp_path: Path,
+) -> None:
+    """ACTIVE by the operator's word, and nobody compares the books with the venue any more."""
+    bench = guarded(tmp_path, wallet_truth={})
+
+    def before(address: str, message: object) -> None:
+        if address == "reconciler":
+            raise ValueError(address)
+
+    bench.engine.system.before_decide = before
+    bench.wait(120)
+    bench.engine.system.before_decide = None
+    bench.do(msg.Recover("quarantine/reconciler", "ann", "looked"))
+    differ(bench, "-300")
+    bench.wait(600)
+    assert "ACTIVE" != bench.mode
+
+
+def test_what_waits_for_an_actor_in_quarantine_is_bounded(tmp_path: Path) -> None:
+    """L9: an hour of a quarantined reconciler."""
+    bench = guarded(tmp_path)
+
+    def before(address: str, message: object) -> None:
+        if address == "reconciler":
+            raise ValueError(address)
+
+    bench.engine.system.before_decide = before
+    bench.wait(3_600)
+    assert len(bench.events(ev.MessageUnprocessed)) <= 10
