@@ -13,7 +13,9 @@ from attrs import evolve
 
 from actors import messages as msg
 from actors.effects import SetTimer
+from actors.entities.door import losses_refused
 from actors.guards.desk import GuardDesk
+from actors.guards.drawdown import Drawdown
 from actors.guards.wallet_truth import WalletTruth
 from actors.quarantine import Quarantine
 from actors.registry import Books
@@ -136,6 +138,16 @@ class GuardTurns:
             if not guard.latch.tripped and not guard.latch.off:
                 return  # begun anew, and nothing else to open
         self._host.decide(guard, message, turn)
+
+    def note(self, command: object) -> dict[str, str]:
+        """What a person has to know who opened a latch: that entries are refused all the same."""
+        opened = command.guard if isinstance(command, msg.ResetGuard) else ""
+        if isinstance(command, msg.Recover):
+            opened = command.source
+        refused = "; ".join(losses_refused(self._host.books.world))
+        if opened != Drawdown.name or not refused:
+            return {}
+        return {"note": f"the door still refuses every entry ({refused})"}
 
     def begin_anew(self, name: str, message: object, turn: Turn) -> None:
         """A guard that raised, with empty windows; it is given the message."""

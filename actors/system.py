@@ -328,6 +328,7 @@ class System:
         finally:
             self.asked = None
         answer: dict[str, object] = {"accepted": True, "changed": turn.next_seq > before}
+        answer |= self._guard_turns.note(message.command)
         if any(type(e) is ev.MessageUnprocessed for e in turn.events[before - turn.first_seq :]):
             answer = {"accepted": False, "error": "it could not be processed, and is kept"}
         turn.effects.append(Reply(message.token, answer))

@@ -41,7 +41,11 @@ def _tripped(batch: Batch, at: Recorded, e: ev.GuardTripped) -> None:
 
 @on(ev.GuardCleared)
 def _cleared(batch: Batch, at: Recorded, e: ev.GuardCleared) -> None:
-    _close(batch, at, f"{e.how} {e.detail}".strip(), {"source": e.guard})
+    outcome = f"{e.how} {e.detail}".strip()
+    if e.how == "operator":
+        _close(batch, at, outcome, {"source": e.guard})
+    else:
+        _close_guards(batch, at, outcome, e.guard)
 
 
 @on(ev.SessionStarted)
@@ -54,7 +58,7 @@ def _session_began(batch: Batch, at: Recorded, e: ev.SessionStarted) -> None:
 @on(ev.ModeMoved)
 def _mode_moved(batch: Batch, at: Recorded, e: ev.ModeMoved) -> None:
     if e.trigger == ModeTrigger.RECOVERED:
-        _close(batch, at, f"recovered {e.reason}".strip(), {"source": e.source})
+        _close_guards(batch, at, f"recovered {e.reason}".strip(), e.source)
     elif e.trigger == ModeTrigger.RESUME:
         _close(batch, at, f"resumed: {e.reason}", {"action": "halt"})
     halts = e.state is ModeState.HALTED and e.trigger in (ModeTrigger.HALT, ModeTrigger.DIVERGENCE)
@@ -81,6 +85,12 @@ def _mode_moved(batch: Batch, at: Recorded, e: ev.ModeMoved) -> None:
 def _row(batch: Batch, at: Recorded, row: dict[str, Any]) -> None:
     own = {"seq": at.seq, "triggered_at": when(at.at_us), "session_id": batch.session_id}
     batch.insert(_TABLE, at.seq, own | row)
+
+
+def _close_guards(batch: Batch, at: Recorded, outcome: str, source: str) -> None:
+    """What kept the whole system back; a strategy that is off waits for a person."""
+    for action in ("degrade", "idle", "halt"):
+        _close(batch, at, outcome, {"source": source, "action": action})
 
 
 def _close(batch: Batch, at: Recorded, outcome: str, wanted: dict[str, Any]) -> None:

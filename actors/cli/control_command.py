@@ -161,6 +161,8 @@ def _show(lever: Lever, answer: dict[str, Any], json: bool) -> None:
             print_json(answer)
         else:
             print(f"{_RECORDED[lever]}; `holdfast status` shows what the venue has confirmed")
+            if "note" in answer:
+                print(f"note: {answer['note']}")
         return
     mode = answer["document"]["mode"]
     if json:

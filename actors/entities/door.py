@@ -7,7 +7,7 @@ that fails refuses, and a rule that cannot be evaluated refuses too. Exits never
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from attrs import define, field, frozen
@@ -218,6 +218,21 @@ def _deployed(door: Door, wish: Wish, world: World) -> ev.RuleCheck:
     return _check(
         "capital_deployed", cap is None or value <= cap, "none" if cap is None else cap, value
     )
+
+
+def losses_refused(world: World) -> Iterator[str]:
+    """Rules about losses that refuse every entry now, in words: they go by realized figures, and
+    what a person has acknowledged to a guard does not move them."""
+    rules, ledger = world.rules, world.ledger
+    session = ledger.session_fees - ledger.session_realized
+    day = world.day_start_pnl() - ledger.realized_pnl + ledger.fees_paid
+    figures = (
+        ("max_session_loss", session, rules.max_session_loss),
+        ("daily_drawdown", day, rules.daily_drawdown),
+    )
+    for name, loss, cap in figures:
+        if cap is not None and loss >= cap:
+            yield f"{name}: {plain(loss)} lost, limit {plain(cap)}"
 
 
 def _session_loss(door: Door, wish: Wish, world: World) -> ev.RuleCheck:

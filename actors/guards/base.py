@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from actors import messages as msg
 from actors.effects import Notify
-from actors.guards.latch import DEGRADE, HALT, IDLE, SWITCH_OFF, Latch
+from actors.guards.latch import DEGRADE, HALT, IDLE, OPERATOR, SWITCH_OFF, Latch
 from actors.runtime.actor import Decision, Refused
 from actors.world import World
 from fsm import events as ev
@@ -180,7 +180,7 @@ class Guard:
             condition=found.condition,
             action=action,
             cooldown_us=cooldown * self.interval_us,
-            manual_reset=self.is_manual,
+            manual_reset=self.is_manual or action == SWITCH_OFF,
             context=found.context,
         )
         alert = ev.AlertRaised(
@@ -229,7 +229,7 @@ class Guard:
         if self.latch.action == HALT and world.halt_reason is not None:
             raise Refused(f"guard {self.name}: it halted; `holdfast control resume` lifts that")
         said = f"{message.who}: {message.why}".strip(": ")
-        return self._opened("operator", said, self.acknowledged(world))
+        return self._opened(OPERATOR, said, self.acknowledged(world))
 
     # ------------------------------------------------------------------------------------ people
 

@@ -16,7 +16,7 @@ from actors.guards.drawdown import Drawdown
 from actors.guards.exposure_limit import ExposureLimit
 from actors.guards.heartbeat import Heartbeat
 from actors.guards.inventory_corridor import InventoryCorridor
-from actors.guards.latch import HALT, IDLE, Latch, Latches
+from actors.guards.latch import HALT, IDLE, OPERATOR, Latch, Latches
 from actors.guards.stale_feed import StaleFeed
 from actors.guards.venue_health import VenueHealth
 from actors.guards.wallet_truth import WalletTruth
@@ -107,7 +107,7 @@ class GuardDesk:
             on = ", ".join(self.guards) or "none"
             raise Refused(f"no guard {message.guard!r} is on; there are: {on}")
         said = f"{message.who}: {message.why}".strip(": ")
-        return Decision(events=[ev.GuardCleared(guard=message.guard, how="operator", detail=said)])
+        return Decision(events=[ev.GuardCleared(guard=message.guard, how=OPERATOR, detail=said)])
 
     def views(self) -> dict[str, dict[str, Any]]:
         """What each guard shows of itself, for the state document."""

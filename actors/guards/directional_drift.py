@@ -19,7 +19,7 @@ from actors.guards.latch import Latch
 from actors.world import World
 from fsm import events as ev
 from fsm.events import ContextValue
-from fsm.mode import ModeState
+from fsm.mode import ModeState, Permission
 from fsm.money import ZERO, plain
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import OrderRole, OrderType, Side
@@ -54,7 +54,7 @@ class DirectionalDrift(Guard):
         super().__init__(settings, latch, interval_us)
         self.flows: dict[str, Flow] = {}
         self.stable_ticks = 0
-        self._was_idle = False
+        self._was_blocked = False
         self._burst_us = round(settings.burst_window_s * SECOND_US)
         self._net_us = round(settings.net_window_s * SECOND_US)
 
@@ -154,13 +154,14 @@ class DirectionalDrift(Guard):
     # --------------------------------------------------------------------------------- at ticks
 
     def observe(self, world: World) -> None:
-        """Count ticks for C; while IDLE, or tripped, nothing could oppose: nothing counts (N20)."""
-        is_idle = world.mode is ModeState.IDLE
-        if is_idle and not self._was_idle:
+        """Count ticks for C; while nothing of ours may rest, whatever the reason, nothing could
+        oppose: nothing counts, and what was counted is void (N20)."""
+        is_blocked = not world.permitted(Permission.ENTRY)
+        if is_blocked and not self._was_blocked:
             self._forget_runs()
-        self._was_idle = is_idle
+        self._was_blocked = is_blocked
         self.stable_ticks += 1
-        if is_idle or self.latch.tripped:
+        if is_blocked or self.latch.tripped:
             return
         for flow in self.flows.values():
             if flow.run:
@@ -168,7 +169,7 @@ class DirectionalDrift(Guard):
 
     def trips(self, world: World) -> Trip | None:
         """C; A and B are asked at each fill, and cannot begin to hold in between."""
-        if not self.settings.condition_c or world.mode is ModeState.IDLE:
+        if not self.settings.condition_c or not world.permitted(Permission.ENTRY):
             return None
         limit = self.settings.no_opposing_fill_ticks
         for instrument, flow in self.flows.items():

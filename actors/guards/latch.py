@@ -13,6 +13,8 @@ from attrs import define, field
 from fsm import events as ev
 from fsm.mode import ModeTrigger
 
+OPERATOR = "operator"
+"""How a person opens a latch; else it `recovered`."""
 DEGRADE, IDLE, HALT, SWITCH_OFF = "degrade", "idle", "halt", "strategy_off"
 
 
@@ -55,7 +57,8 @@ class Latches(dict[str, Latch]):
         elif isinstance(event, ev.GuardCleared):
             latch = self.of(event.guard)
             latch.open(at_us)
-            latch.off = {}
+            if event.how == OPERATOR:
+                latch.off = {}  # the account's recovery says nothing about a strategy
             latch.acknowledged = dict(event.acknowledged) or latch.acknowledged
         elif isinstance(event, ev.ModeMoved):
             self._moved(event, at_us)

@@ -10,7 +10,6 @@ from decimal import Decimal
 from actors.entities.position import Position
 from actors.world import World
 from fsm.money import ZERO
-from fsm.pnl import unrealized
 
 
 def fresh_mid(world: World, instrument: str) -> Decimal | None:
@@ -27,11 +26,19 @@ def stale_us(world: World) -> int:
     return world.rules.stale_after_us
 
 
-def open_profit(position: Position, world: World) -> Decimal:
-    """Unrealized profit at the side that would be paid; 0 without a quote, as in the account."""
+def side_mark(position: Position, world: World) -> Decimal | None:
+    """The price at which the position could be closed by the last quote; None without one."""
     quote = world.quote(position.instrument)
-    mark = None if quote is None else quote.bid if position.qty > 0 else quote.ask
-    return unrealized(position.holding, mark)
+    if quote is None:
+        return None
+    return quote.bid if position.qty > 0 else quote.ask
+
+
+def is_fresh(position: Position, world: World) -> bool:
+    """Whether its mark is there and not older than `feed.stale_after_s`."""
+    view = world.markets.get(position.instrument)
+    is_new = view is not None and world.now_us - view.seen_at_us <= stale_us(world)
+    return is_new and side_mark(position, world) is not None
 
 
 def has_open(world: World, instrument: str) -> bool:

@@ -108,6 +108,9 @@ class DrawdownConfig:
 
     enabled: bool = key(True, "whether the guard is evaluated")
     recovery: str = key("manual", "how it is left again", choices=RECOVERIES)
+    exit_pct: Decimal = key(
+        Decimal(80), "with `auto`: well again at this share of every limit, percent", 0, 100
+    )
     strategy_loss_max: Decimal | None = key(
         None, 'loss in a session that switches one strategy off, quote units; or "none"', 0, 10**9
     )

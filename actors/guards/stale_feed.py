@@ -33,6 +33,8 @@ class StaleFeed(Guard):
         self.stale: dict[str, None] = {}
         self.fresh_ticks = 0
         self._gaps: list[object] = []
+        self._due_us: int | None = None
+        self._is_late = False
 
     def _since_us(self, instrument: str, world: World) -> int | None:
         """When the last quote came; the session's start before the first, if that matters."""
@@ -41,9 +43,17 @@ class StaleFeed(Guard):
             return view.seen_at_us
         return world.session.started_at_us if has_open(world, instrument) else None
 
+    def _can_see(self, world: World) -> bool:
+        """After a stall of our own the quotes that came meanwhile are still to be read: the first
+        tick has not seen the feed (the stall is the heartbeat's)."""
+        due_us, self._due_us = self._due_us, world.now_us + self.interval_us
+        late_us = 0 if due_us is None else world.now_us - due_us
+        self._is_late = late_us * 2 >= self.interval_us and not self._is_late
+        return world.is_connected() and not self._is_late
+
     def observe(self, world: World) -> None:
         """Which instruments are stale now; a gap is told once, when it is first seen."""
-        if not world.is_connected():
+        if not self._can_see(world):
             return
         self.observations += 1
         for name in world.instruments:
@@ -71,7 +81,7 @@ class StaleFeed(Guard):
 
     def trips(self, world: World) -> Trip | None:
         """A position is open where nobody quotes."""
-        if not world.is_connected():
+        if not world.is_connected() or self._is_late:
             return None
         for name in self.stale:
             if has_open(world, name):

@@ -33,6 +33,7 @@ class VenueHealth(Guard):
     token = "VENUE_HEALTH"
     hears = (
         ev.OrderMoved,
+        ev.OrderFilled,
         ev.OrderAcknowledged,
         msg.PassEnded,
         facts.VenueDisconnected,
@@ -46,8 +47,16 @@ class VenueHealth(Guard):
         self.rejected: deque[bool] = deque(maxlen=settings.submits_min)
 
     def concerns(self, event: ev.Event, world: World) -> bool:
-        """Of an order's steps only those that the venue is to blame for."""
+        """Of an order's steps only those that the venue is to blame for; of its fills the first
+        one, where it is the venue's first word."""
+        if type(event) is ev.OrderFilled:
+            return self._is_first_word(event, world)
         return type(event) is not ev.OrderMoved or event.trigger in _BLAMED
+
+    @staticmethod
+    def _is_first_word(event: ev.OrderFilled, world: World) -> bool:
+        order = world.orders.get(event.client_order_id)
+        return order is not None and not order.acknowledged and event.filled_qty == event.qty
 
     def hear(self, what: object, world: World) -> Trip | None:
         """Something that the venue did or did not do."""
@@ -62,8 +71,11 @@ class VenueHealth(Guard):
         elif isinstance(what, facts.VenueDisconnected):
             self._failed(f"disconnected: {what.reason}")
         elif isinstance(what, ev.OrderAcknowledged):
-            if not what.found:
+            order = world.orders.get(what.client_order_id)
+            if not what.found and (order is None or not order.filled_qty):
                 self.rejected.append(False)
+        elif isinstance(what, ev.OrderFilled):
+            self.rejected.append(False)
         elif isinstance(what, ev.OrderMoved):
             self._moved(what)
         return self.trips(world)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import attrs
+import pytest
 
 from actors import messages as msg
 from actors.guards.settings import GuardsConfig
+from actors.strategies.base import Signal
 from actors.world import Rules
 from fsm import events as ev
-from fsm.vocabulary import OrderRole, OrderType
+from fsm import facts
+from fsm.mode import ControlLevel
+from fsm.vocabulary import OrderRole, OrderType, Side
 from tests.unit.engine.handmade import Bench
-from tests.unit.guards.rigs import D, Fills, guarded, reset, restarted, ticks, trips
+from tests.unit.guards.rigs import D, Fills, guard, guarded, reset, restarted, ticks, trips
 from tests.unit.guards.test_other_guards import losing
 
 CAPPED = {"asset_caps": {"XRP": D(1005)}}
@@ -133,7 +137,103 @@ def differ(bench: Bench, by: str) -> None:
 # ------------------------------------------------------------------------------------------ drift
 
 
+@pytest.mark.parametrize("why", ["pause", "degraded", "halted"])
+def test_drift_c_counts_while_nothing_of_ours_may_rest(tmp_path: Path, why: str) -> None:
+    """N20 in general: no quote may rest, so nothing could oppose; yet it trips, spends an episode
+    and outlives what stopped the quotes."""
+    bench = guarded(tmp_path, directional_drift={"condition_a": False})
+    fills = Fills(bench)
+    for _ in range(3):
+        fills()
+    if why == "pause":
+        bench.do(msg.SetControl(ControlLevel.PAUSE, "ann", "lunch"))
+    elif why == "degraded":
+        bench.tell(msg.Degrade("operator_test", "looking"))
+    else:
+        bench.tell(msg.Halt("operator_halt"))
+    ticks(bench, 20)
+    assert [] == trips(bench)
+
+
 # --------------------------------------------------------------------------------------- drawdown
+
+
+def test_a_restart_forgets_what_was_acknowledged_of_the_session(tmp_path: Path) -> None:
+    bench = losing(tmp_path, {"max_session_loss": D(20), "daily_drawdown": None})
+    bench.quote("0.7", "0.7")
+    ticks(bench, 1)
+    assert "DEGRADED" == bench.mode
+    assert reset(bench, "drawdown")["accepted"]
+    ticks(bench, 3)
+    assert "ACTIVE" == bench.mode
+    restarted(bench)
+    bench.quote("0.7", "0.7")
+    ticks(bench, 3)
+    assert "ACTIVE" == bench.mode
+
+
+def test_midnight_forgets_what_was_acknowledged(tmp_path: Path) -> None:
+    """No new loss, only a new UTC day: the operator is called at 00:00 every night."""
+    bench = losing(tmp_path, {"max_session_loss": None, "daily_drawdown": D(20)})
+    bench.quote("0.7", "0.7")
+    ticks(bench, 1)
+    assert reset(bench, "drawdown")["accepted"]
+    bench.wait(7_000)
+    assert (1, "ACTIVE") == (len(trips(bench)), bench.mode)
+
+
+def test_who_closes_on_the_next_day_what_was_acknowledged_loses_nothing_new(
+    tmp_path: Path,
+) -> None:
+    bench = losing(tmp_path, {"max_session_loss": None, "daily_drawdown": D(20)})
+    bench.quote("0.7", "0.7")
+    ticks(bench, 1)
+    assert reset(bench, "drawdown")["accepted"]
+    bench.wait(7_000)
+    bench.quote("0.7", "0.7")
+    bench.do(msg.SetControl(ControlLevel.FLATTEN, "ann", "out"))
+    exit_id = bench.submits()[-1].client_order_id
+    bench.fill("tx", "100", exit_id, price=D("0.7"), venue_us=bench.clock.now_us())
+    ticks(bench, 2)
+    assert 1 == len(trips(bench))
+    restarted(bench)
+    ticks(bench, 2)
+    assert 1 == len(trips(bench))
+    bench.do(msg.Resume("ann", "flat"))
+    fills = Fills(bench)
+    fills.count = 10  # other ids than before
+    fills(qty="100", role=OrderRole.ENTRY, type_=OrderType.MARKET)
+    bench.quote("0.799", "0.799")
+    ticks(bench, 1)
+    assert 2 == len(trips(bench))  # this one is new
+
+
+def test_automatic_recovery_of_the_account_switches_strategies_on_again(
+    tmp_path: Path,
+) -> None:
+    rules = {"max_session_loss": D(20), "daily_drawdown": None}
+    bench = guarded(tmp_path, rules, drawdown={"recovery": "auto", "strategy_loss_max": D(1)})
+    bench.quote("1", "1")
+    bench.place("e1", strategy="alpha", qty=D(100))
+    bench.fill("t1", "100", "e1", venue_us=bench.clock.now_us())
+    bench.quote("0.75", "0.75")
+    ticks(bench, 2)
+    assert bench.engine.world.is_off("alpha")
+    bench.quote("1", "1")
+    ticks(bench, 2)
+    assert "ACTIVE" == bench.mode
+    assert bench.engine.world.is_off("alpha")  # "stays off until a reset or a clean start"
+
+
+def test_a_missing_quote_counts_as_no_loss_and_opens_the_latch(tmp_path: Path) -> None:
+    rules = {"max_session_loss": D(20), "daily_drawdown": None}
+    bench = losing(tmp_path, rules, recovery="auto")
+    bench.quote("0.5", "0.5")
+    ticks(bench, 1)
+    assert "DEGRADED" == bench.mode
+    bench.quote(None, "0.5")
+    ticks(bench, 3)
+    assert "DEGRADED" == bench.mode
 
 
 def test_a_strategy_that_is_off_is_stuck_once_the_guard_is_switched_off(
@@ -150,6 +250,22 @@ def test_a_strategy_that_is_off_is_stuck_once_the_guard_is_switched_off(
     restarted(bench)
     accepted = reset(bench, "drawdown")["accepted"]
     assert accepted or not bench.engine.world.is_off("alpha")
+
+
+def test_the_row_of_a_strategy_that_is_off_says_that_its_session_is_over(
+    tmp_path: Path,
+) -> None:
+    bench = guarded(tmp_path, drawdown={"strategy_loss_max": D(1), "recovery": "auto"})
+    bench.quote("1", "1")
+    bench.place("e1", strategy="alpha", qty=D(10))
+    bench.fill("t1", "10", "e1", venue_us=bench.clock.now_us())
+    bench.quote("0.5", "0.5")
+    ticks(bench, 1)
+    restarted(bench)
+    bench.engine.writer.project_all()
+    sql = "SELECT outcome FROM circuit_breaker_events"
+    [(outcome,)] = bench.engine.reader.conn.execute(sql).fetchall()
+    assert bench.engine.world.is_off("alpha") is (outcome is None)
 
 
 # ------------------------------------------------------------------------------------- quarantine
@@ -212,6 +328,42 @@ SPEC = (
 
 
 # -------------------------------------------------------------------------------- venue, process
+
+
+def test_submits_that_were_filled_at_once_are_no_answers(tmp_path: Path) -> None:
+    """A venue that answers a market order with its fill: one in five is rejected, not all."""
+    bench = guarded(tmp_path, venue_health={})
+    fills = Fills(bench)
+    for _ in range(10):
+        for _ in range(4):
+            fills(type_=OrderType.MARKET, role=OrderRole.ENTRY)
+        bad = fills.placed(type_=OrderType.MARKET, role=OrderRole.ENTRY)
+        bench.say(facts.OrderRejected(client_order_id=bad, reason="no"))
+    assert [] == trips(bench)
+
+
+def test_who_resets_drawdown_is_told_that_the_door_goes_on_refusing(
+    tmp_path: Path,
+) -> None:
+    """What a person acknowledges to the guard moves no limit of the door: they are told."""
+    bench = losing(tmp_path, {"max_session_loss": D(20), "daily_drawdown": None})
+    bench.quote("0.7", "0.7")
+    bench.do(msg.SetControl(ControlLevel.FLATTEN, "ann", "out"))
+    exit_id = bench.submits()[-1].client_order_id
+    bench.fill("tx", "100", exit_id, price=D("0.7"), venue_us=bench.clock.now_us())
+    bench.do(msg.Resume("ann", "flat"))
+    ticks(bench, 1)
+    assert "DEGRADED" == bench.mode
+    answer = reset(bench, "drawdown")
+    bench.quote("0.7", "0.7")
+    ticks(bench, 1)
+    assert "ACTIVE" == bench.mode
+    bench.tell(msg.RaiseSignal(Signal(side=Side.BUY, qty=D(1)), "alpha", bench.instrument.name))
+    [decided] = bench.events(ev.SignalDecided)
+    assert "max_session_loss" == decided.rule
+    assert "max_session_loss: 30 lost, limit 20" in str(answer["note"])
+    said = guard(bench, "drawdown").view(bench.engine.world)["now"]["door_refuses"]
+    assert ("max_session_loss: 30 lost, limit 20",) == said
 
 
 def test_every_latch_is_the_same_from_a_snapshot(tmp_path: Path) -> None:
@@ -307,6 +459,26 @@ def test_a_latch_that_stands_hides_the_gates_refusal(tmp_path: Path) -> None:
     assert ("HALTED", "truth_divergence") == (bench.mode, bench.engine.books.mode.halt_reason)
 
 
+def test_automatic_drawdown_flaps_at_its_limit(tmp_path: Path) -> None:
+    """No cool-down and no hysteresis: a price at the limit is an alert and a cancel-all a tick."""
+    rules = {"max_session_loss": D(20), "daily_drawdown": None}
+    bench = losing(tmp_path, rules, recovery="auto")
+    for _ in range(10):
+        bench.quote("0.799", "0.799")
+        ticks(bench, 1)
+        bench.quote("0.801", "0.801")
+        ticks(bench, 1)
+    assert len(trips(bench)) <= 3
+
+
+def test_a_source_that_joins_spends_an_episode_of_its_own(tmp_path: Path) -> None:
+    """Each source counts its own entries, whether others stand or not (N16)."""
+    bench = guarded(tmp_path, venue_health={})
+    bench.tell(msg.Degrade("operator_test", "looking"))
+    bench.tell(*[msg.PassEnded(ok=False, why="503")] * 5)
+    assert {"venue_health": 1} == dict(bench.engine.books.mode.episodes)
+
+
 def test_a_reconciler_whose_quarantine_was_recovered_never_looks_again(
     tmp_path: Path,
 ) -> None:
@@ -337,3 +509,17 @@ def test_what_waits_for_an_actor_in_quarantine_is_bounded(tmp_path: Path) -> Non
     bench.engine.system.before_decide = before
     bench.wait(3_600)
     assert len(bench.events(ev.MessageUnprocessed)) <= 10
+
+
+def test_a_stall_of_our_own_is_no_stale_feed(tmp_path: Path) -> None:
+    """The process was stopped for 9 s: the guard tick runs before the feed has had its turn. That
+    is heartbeat's; three of them halt the session as the feed's episodes."""
+    bench = guarded(tmp_path, {"stale_after_us": 5_000_000}, stale_feed={}, heartbeat={})
+    bench.quote("1", "1")
+    Fills(bench)(role=OrderRole.ENTRY, type_=OrderType.MARKET)
+    bench.quote("1", "1")
+    ticks(bench, 1)
+    bench.quote("1", "1")
+    bench.clock.move_to(bench.clock.now_us() + 10_000_000)
+    bench.wait(1)
+    assert "stale_feed_guard" not in trips(bench)
