@@ -123,6 +123,15 @@ def _voided(e: ev.OrderFillVoided) -> Said:
     return f"trade {e.trade_id} of order {e.client_order_id} was taken back: {what}", []
 
 
+def _paired(e: ev.OrderFillPaired) -> Said:
+    return f"trade {e.trade_id} of order {e.client_order_id} was told as {e.other_id} too", []
+
+
+def _foretold(e: ev.OrderFillForetold) -> Said:
+    what = "a void" if e.voided else f"a settlement, realized {_number(e.realized_pnl)}"
+    return f"{what} of trade {e.trade_id} of order {e.client_order_id} came before the trade", []
+
+
 def _order_moved(e: ev.OrderMoved) -> Said:
     why = f" ({e.reason})" if e.reason else ""
     who = f", by {e.who}" if e.who else ""
@@ -231,6 +240,8 @@ _WORDS: dict[type, Callable[[Any], Said]] = {
     ev.OrderSent: _sent,
     ev.OrderAcknowledged: _acknowledged,
     ev.OrderFilled: _filled,
+    ev.OrderFillPaired: _paired,
+    ev.OrderFillForetold: _foretold,
     ev.OrderFillSettled: _settled,
     ev.OrderFillVoided: _voided,
     ev.OrderMoved: _order_moved,

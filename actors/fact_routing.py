@@ -11,14 +11,16 @@ from typing import Any
 
 from actors import messages as msg
 from actors.effects import SetTimer
-from actors.entities.fills import fill_key
+from actors.entities.fills import booked_as, fill_key
 from actors.entities.order import Order
 from actors.registry import Books
 from actors.runtime.actor import Decision
 from fsm import events as ev
 from fsm import facts
+from fsm.money import plain
 from fsm.order import TERMINAL
 
+#: Facts that wait for their order, and keys whose events may still be on their way to the journal.
 _WAITING_MAX = 1_000
 #: Keys of fills that were looked up: a minute of them at a thousand a second, 10 MB.
 _BOOKED_MAX = 60_000
@@ -63,13 +65,16 @@ class FactRouter:
     def _is_known(self, fill: facts.OrderFill) -> bool:
         """Each pass asks for the last minute's fills again: for one that is booked no order is
         folded back."""
-        if fill.client_order_id is None or fill.trade_id is None or fill.instrument is None:
+        order_id = fill.client_order_id
+        if order_id is None and fill.venue_order_id is not None:
+            order_id = self.books.client_order_id(fill.venue_order_id)
+        if order_id is None or fill.trade_id is None or fill.instrument is None:
             return False
-        order = self.books.world.orders.get(fill.client_order_id)
+        order = self.books.world.orders.get(order_id)
         if order is not None:
             mark = (order.trades or {}).get(fill.trade_id)
             return mark is not None and mark.status is fill.status
-        return self._is_in_journal(fill, fill.instrument, fill.client_order_id, fill.trade_id)
+        return self._is_in_journal(fill, fill.instrument, order_id, fill.trade_id)
 
     def _is_in_journal(
         self, fill: facts.OrderFill, instrument: str, order_id: str, trade_id: str
@@ -86,6 +91,31 @@ class FactRouter:
         if len(self._booked) > _BOOKED_MAX:
             del self._booked[next(iter(self._booked))]
         return True
+
+    def unexplained(self, order: Order, since_us: int) -> facts.OrderFill | None:
+        """A fill of nobody that may be this order's: its instrument, side and quantity fit, and it
+        is not older than `since_us` by the venue's clock."""
+        for _, fact in self.waiting:
+            if (
+                isinstance(fact, facts.OrderFill)
+                and fact.client_order_id is None
+                and fact.instrument in (None, order.instrument)
+                and fact.side in (None, order.side)
+                and fact.qty <= order.rest
+                and (fact.venue_us == 0 or fact.venue_us >= since_us)
+            ):
+                return fact
+        return None
+
+    def owner_of(self, instrument: str, trade_id: str) -> str | None:
+        """Which order has booked this trade: one in memory, or by the keys in the journal."""
+        for order in self.books.world.orders.values():
+            if order.instrument == instrument and booked_as(order, trade_id) is not None:
+                return order.client_order_id
+        venue, reader = self.books.world.session.venue, self.books.reader
+        head, middle = f"{venue}|main|{instrument}|", f"|fill|{trade_id}|"
+        key = None if reader is None else reader.dedup_key_with(head, middle)
+        return None if key is None else key[len(head) : key.index(middle)]
 
     def _by_state(self, fact: facts.OrderFill) -> Order | None:
         """The only live order on that instrument and side; two candidates are none (P04)."""
@@ -108,10 +138,7 @@ class FactRouter:
         text = repr(fact)
         digest = hashlib.sha256(text.encode()).hexdigest()
         decision = Decision()
-        if digest not in self._known:
-            self._known[digest] = None
-            if len(self._known) > _WAITING_MAX:
-                del self._known[next(iter(self._known))]
+        if self._is_news(f"unresolved|{digest}", decision):
             self.books.counters["unresolved_facts"] = (
                 self.books.counters.get("unresolved_facts", 0) + 1
             )
@@ -147,26 +174,40 @@ class FactRouter:
         """Book a funding payment exactly once (X11); an unknown instrument is unresolved (X27)."""
         spec = self.books.world.instruments.get(fact.instrument)
         if spec is None:
-            return self._keep_funding(fact)
-        identity = fact.funding_id or f"{fact.venue_us}"
+            return self._keep_funding(fact, f"no instrument {fact.instrument}")
+        told = fact.funding_id or (str(fact.venue_us) if fact.venue_us else None)
+        identity = told or f"unnamed {plain(fact.amount)}"
         key = f"{self.books.world.session.venue}|main|{fact.instrument}|funding|{identity}"
-        reader = self.books.reader
-        if key in self._known or (reader is not None and reader.has_dedup_key(key)):
+        decision = Decision()
+        if not self._is_news(key, decision):
+            if told is None:
+                return self._keep_funding(fact, "no id and no time: it may be the one booked")
             return Decision.ignore("duplicate: this funding is booked")
-        self._known[key] = None
         event = ev.FundingBooked(
             instrument=fact.instrument, asset=spec.quote, amount=fact.amount, funding_id=identity
         )
-        return Decision(events=[event], dedup_keys=[key])
+        decision.events.append(event)
+        return decision
 
-    def _keep_funding(self, fact: facts.FundingPaid) -> Decision:
+    def _is_news(self, key: str, decision: Decision) -> bool:
+        """Whether nothing was recorded under this key, in the journal or on its way there."""
+        reader = self.books.reader
+        if key in self._known or (reader is not None and reader.has_dedup_key(key)):
+            return False
+        self._known[key] = None
+        if len(self._known) > _WAITING_MAX:
+            del self._known[next(iter(self._known))]
+        decision.dedup_keys.append(key)
+        return True
+
+    def _keep_funding(self, fact: facts.FundingPaid, reason: str) -> Decision:
         self.books.counters["unresolved_facts"] = self.books.counters.get("unresolved_facts", 0) + 1
         return Decision(
             events=[
                 ev.FactUnresolved(
                     fact="FundingPaid",
                     payload=repr(fact),
-                    reason=f"no instrument {fact.instrument}",
+                    reason=reason,
                 )
             ]
         )

@@ -18,6 +18,8 @@ ORDER_MESSAGES = (
     msg.CancelTimedOut,
     msg.CancelOrder,
     msg.FoundOpen,
+    msg.NamedByVenue,
+    msg.Claimed,
     msg.Disappeared,
     msg.NeverArrived,
     msg.AssumeFilled,
@@ -59,6 +61,7 @@ HEARD_IN_QUARANTINE = (
 ASKED_AGAIN = (
     msg.PriceCrossed,
     msg.FoundOpen,
+    msg.NamedByVenue,
     msg.Disappeared,
     msg.WithdrawLeft,
     msg.GuardTick,

@@ -89,6 +89,22 @@ class FoundOpen:
 
 
 @frozen(slots=True)
+class NamedByVenue:
+    """A query told the venue's id of an order that the venue has had, and that is over there."""
+
+    client_order_id: str
+    venue_order_id: str
+
+
+@frozen(slots=True)
+class Claimed:
+    """What was adopted as external is the order of ours that this venue id was told for."""
+
+    client_order_id: str
+    claimed_by: str
+
+
+@frozen(slots=True)
 class Disappeared:
     """The venue no longer lists an order that the books show as working."""
 

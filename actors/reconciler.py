@@ -18,13 +18,14 @@ from loguru import logger
 from actors import messages as msg
 from actors.effects import CancelTimer, SendQuery, SetTimer
 from actors.entities.order import Order
-from actors.reconciling import pages, sources, sweep
+from actors.reconciling import absence, pages, sources, sweep
 from actors.reconciling.externals import adopt
 from actors.reconciling.link import Link
 from actors.reconciling.notes import AdoptExternal, PassEvidenceApplied, PassGoesOn
-from actors.reconciling.outcomes import ENDED, messages, opening
+from actors.reconciling.outcomes import end_of, messages, opening
 from actors.reconciling.passes import BOOKS, ORDERS, START, Pass, Work, looks
-from actors.reconciling.truth import Truth, compare_books, is_settled
+from actors.reconciling.truth import Truth, compare_books, is_settled, questions
+from actors.reconciling.unproven import Unproven
 from actors.reconciling.verdicts import Seen, verdict
 from actors.runtime.actor import Decision
 from actors.world import World
@@ -32,21 +33,21 @@ from fsm import events as ev
 from fsm import facts
 from fsm.facts import Absent, Found, Unavailable
 from fsm.mode import ModeState
-from fsm.order import TERMINAL, OrderState
+from fsm.order import OrderState
 from fsm.requests import (
     Query,
-    QueryBalances,
     QueryFills,
     QueryOpenOrders,
-    QueryOrder,
-    QueryPositions,
 )
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import OrderRole, PnlSource
 
 S = OrderState
-DOUBTFUL = (S.SUBMITTED, S.UNKNOWN, S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE, S.HELD_FOR_REVIEW)
-_INFERRED_KEPT_US = 86_400 * SECOND_US
+#: They are asked about each second; one that is held waits for a person.
+_HURRIED = (S.SUBMITTED, S.UNKNOWN, S.CANCEL_PENDING, S.CANCELLED_BY_ENGINE)
+_LOOKS_AT_BOOKS_MAX = 3
+#: Orders with an inferred fill that are asked about; DEGRADED stands long before so many (L9).
+_INFERRED_MAX = 10_000
 
 
 @define(slots=True)
@@ -71,10 +72,13 @@ class Reconciler:
     """Orders that the answers miss, or contradict each other about, and since when."""
     vain: dict[str, int] = field(factory=dict)
     """Orders whose fills were searched for in vain, and how often."""
+    contested: dict[str, tuple[int, str]] = field(factory=dict)
+    """Absent orders that something of nobody fits: when that was found, and what it is."""
     asked: dict[str, int] = field(factory=dict)
     """Orders that were missing, and the number of the last question about them."""
     questions: int = 0
     races: dict[str, None] = field(factory=dict)
+    unproven: Unproven = field(factory=Unproven)
 
     @property
     def address(self) -> str:
@@ -89,8 +93,9 @@ class Reconciler:
         elif type(event) is ev.BooksCompared and event.opened_us is not None:
             self.opened_us = event.opened_us
         elif type(event) is ev.OrderFilled and event.provenance is PnlSource.INFERRED:
-            young = {n: at for n, at in self.inferred.items() if at > at_us - _INFERRED_KEPT_US}
-            self.inferred = young | {event.client_order_id: at_us}
+            if len(self.inferred) >= _INFERRED_MAX:
+                del self.inferred[next(iter(self.inferred))]
+            self.inferred[event.client_order_id] = at_us
         elif type(event) is ev.OrderFillVoided and event.provenance is PnlSource.INFERRED:
             self.inferred.pop(event.client_order_id, None)
 
@@ -142,10 +147,11 @@ class Reconciler:
             scope,
             self.passes,
             world.now_us,
-            {name: order.state for name, order in world.orders.items()},
+            {name: looks(order) for name, order in world.orders.items()},
             opening=scope == START and not world.ledger.totals,
             accepts_divergence=self.accept_divergence,
             vain=self.vain,
+            contested=self.contested,
         )
         self._ask(QueryOpenOrders(request_id=world.ids.next("q")), run, world, decision)
         for name in world.instruments:
@@ -266,17 +272,20 @@ class Reconciler:
             case Unavailable():
                 self._decided(order, Seen.UNAVAILABLE, "", world, decision)
             case Absent(proof):
-                agreed = run.agrees_on(order.instrument) and run.is_as_asked(order)
-                seen = Seen.ABSENT if agreed else Seen.UNCHECKED
-                self._decided(order, seen, proof, world, decision)
+                absence.noted(run, order, proof, self.doubts.get(order.client_order_id), world)
             case Found(reported):
-                if reported.filled_qty > order.proven_qty:
+                if reported.filled_qty != order.proven_qty:
                     sweep.refetch(run, order, reported.filled_qty)
+                name, venue_id = order.client_order_id, reported.venue_order_id
                 if reported.state == "open":
-                    decision.tells.append(msg.FoundOpen(order.client_order_id, reported))
-                    self.doubts.pop(order.client_order_id, None)
-                else:
-                    run.ended.append((order.client_order_id, reported))
+                    if run.is_as_asked(order):  # else the answer is older than what is known
+                        decision.tells.append(msg.FoundOpen(name, reported))
+                    self.doubts.pop(name, None)
+                    return
+                run.ended.append((name, reported))
+                if order.venue_order_id is None and reported.state != "rejected":
+                    # Its fills may name only the venue's id: they find it by this one.
+                    decision.tells.append(msg.NamedByVenue(name, venue_id))
             case _:
                 assert_never(answer.result)
 
@@ -288,28 +297,27 @@ class Reconciler:
         return order
 
     def _ends(self, run: Pass, world: World, decision: Decision) -> None:
-        """Orders that the venue says have ended, now that every fill it told is booked."""
+        """Orders that the venue says have ended, or does not know, now that every fill it told is
+        booked."""
         if not run.failures:
             sweep.note_vain(run, world)
+        for missed in filter(None, [self._find(name, world) for name in run.absent]):
+            doubted_us = self.doubts.get(missed.client_order_id)
+            seen, told = absence.seen(run, missed, doubted_us, world)
+            self._decided(missed, seen, told, world, decision)
         for name, reported in run.ended:
             order = self._find(name, world)
             if order is None:
                 continue
-            ended = ENDED.get(reported.state)
-            if ended is facts.OrderRejected and order.state in (S.WORKING, S.PARTIALLY_FILLED):
-                ended = facts.OrderExpired  # it had accepted it: taken off by its own rule
+            ended = end_of(order, reported)
             short = reported.filled_qty > order.proven_qty
-            if order.is_live and short:
-                if order.instrument in run.fills_answered and not run.failures:
+            if order.is_live and reported.filled_qty != order.proven_qty:
+                if run.has_fills_of(order, world) and not run.failures:
                     told = f"the venue says {reported.state}, {reported.filled_qty} filled"
                     self._decided(order, Seen.SHORT, told, world, decision)
             elif ended is not None and not short:
-                reason = reported.reason or f"the venue says {reported.state}"
-                venue_id = reported.venue_order_id
-                decision.tells.append(
-                    ended(client_order_id=name, venue_order_id=venue_id, reason=reason)
-                )
-        run.ended = []
+                decision.tells.append(ended)
+        run.ended, run.absent = [], {}
 
     def _decided(
         self, order: Order, seen: Seen, told: str, world: World, decision: Decision
@@ -317,7 +325,7 @@ class Reconciler:
         """Ask the table, and turn its verdict into messages."""
         name = order.client_order_id
         case = sweep.case_of(order, self.doubts.get(name), world.now_us)
-        if seen in (Seen.ABSENT, Seen.SHORT):
+        if seen in (Seen.ABSENT, Seen.SHORT, Seen.CONTESTED):
             self.doubts.setdefault(name, world.now_us)
         reached = verdict(case, seen, sweep.policy_of(world.rules))
         decision.tells += messages(order, case, seen, reached, told)
@@ -334,6 +342,7 @@ class Reconciler:
                 run.open_orders = {}
                 run.work.append(Work(sweep.listed(run.listing, run, world)))
                 run.work.append(Work(sweep.vanished(run, world)))
+                run.work.append(self.unproven.compared(run, world))
                 if not run.go_on(decision):
                     return
         if run.stage == "missing":
@@ -342,6 +351,7 @@ class Reconciler:
         if run.stage == "orders" and not run.waiting:
             run.stage = "ends"
             for name, since_us in run.refetch.items():
+                run.fills_answered.pop(name, None)  # until these have answered as well
                 self._ask(pages.query(world, name, since_us), run, world, decision)
         if run.waiting:
             return
@@ -354,8 +364,7 @@ class Reconciler:
 
     def _ask_for_missing(self, run: Pass, world: World, decision: Decision) -> None:
         """A bounded number of questions; whoever is left out comes first in the next pass."""
-        young_us = world.now_us - world.rules.age_threshold_us
-        inferred = [name for name, at_us in self.inferred.items() if at_us > young_us]
+        inferred = self.unproven.inferred(self.inferred, run, world, decision)
         if run.open_orders is not None:
             run.missing += [name for name in inferred if name not in run.open_orders]
         chosen = sweep.due(run.missing, self.asked, world.rules.queries_per_pass_max, world)
@@ -372,14 +381,8 @@ class Reconciler:
                 world.count_log("RECONCILER_SKIP_ENGINE_CANCEL")
             elif order.state is S.CANCEL_PENDING:
                 self._race(name, world)
-            query = QueryOrder(
-                request_id=world.ids.next("q"),
-                client_order_id=name,
-                instrument=order.instrument,
-                venue_order_id=order.venue_order_id,
-            )
             run.looked[name] = looks(order)
-            self._ask(query, run, world, decision)
+            self._ask(sweep.question(order, world), run, world, decision)
 
     def _applied(self, run: Pass, world: World, decision: Decision) -> None:
         """What was learned is decided on: orders that ended, then the books, or it is over."""
@@ -392,23 +395,33 @@ class Reconciler:
         if run.scope == ORDERS or gated:
             self._finish(run, world, decision)
             return
-        run.stage, run.books_seq = "compare", world.ledger_version()
         run.round_ok = run.is_complete
-        self._ask(QueryBalances(request_id=world.ids.next("q")), run, world, decision)
-        if any(spec.is_margined for spec in world.instruments.values()):
-            self._ask(QueryPositions(request_id=world.ids.next("q")), run, world, decision)
+        self._look_at_books(run, world, decision)
 
     # ------------------------------------------------------------------------------------- books
 
+    def _look_at_books(self, run: Pass, world: World, decision: Decision) -> None:
+        run.stage, run.books_seq = "compare", world.ledger_version()
+        run.looks_at_books += 1
+        for query in questions(world):
+            self._ask(query, run, world, decision)
+
     def _compare(self, run: Pass, world: World, decision: Decision) -> None:
         if run.opening and not world.ledger.totals and run.balances is not None:
-            decision.events += opening(run.balances, world.now_us)
+            decision.events += opening(run.balances, max(world.now_us, run.newest_us + 1))
             decision.tells.append(msg.BooksMatch())
         elif run.books_seq == world.ledger_version():
             accepted = self.truth.accepted
             outcome = compare_books(run.balances, run.positions, world, accepted)
             if not self.truth.judge(outcome, run, world, decision):
-                self.again = None
+                self.again = ORDERS if self.again == ORDERS else None  # the books have their timer
+            elif run.scope == START:
+                self.accept_divergence = False  # it was about what was there at the start
+        elif run.looks_at_books < _LOOKS_AT_BOOKS_MAX:
+            self._look_at_books(run, world, decision)
+            return
+        else:
+            self.truth.missed(run, world, decision)
         self._finish(run, world, decision)
 
     # ------------------------------------------------------------------------------------ the end
@@ -417,8 +430,8 @@ class Reconciler:
         self.current, self.last_at_us = None, world.now_us
         decision.effects += self.link.passed(run, world.now_us)
         decision.tells.append(msg.PassEnded(not run.failures, ", ".join(run.failures[:3])))
-        doubtful = [o for o in world.orders.values() if o.state in DOUBTFUL]
-        self._forget(run, world)
+        doubtful = [o for o in world.orders.values() if o.state in _HURRIED]
+        sweep.forget(run, world, self.doubts, self.vain, self.contested, self.races)
         decision.tells += sources.follow(run, world)
         rules = world.rules
         delay = rules.open_orders_interval_us
@@ -427,17 +440,10 @@ class Reconciler:
         if not any(o.role is OrderRole.EXIT and o.state is S.UNKNOWN for o in doubtful):
             delay = self.link.delay_us(delay, SECOND_US, rules.backoff_max_us)
         scope = self.again or (START if world.mode is ModeState.RECONCILING else ORDERS)
-        if self.again is not None:
+        asked = self.again is not None
+        if asked:
             delay, self.again = 0, None
         self.link.next_try_us = world.now_us + delay
-        if not any(isinstance(e, SetTimer) and e.key == "pass/suspect" for e in decision.effects):
+        timers = [e.key for e in decision.effects if isinstance(e, SetTimer)]
+        if asked or "pass/suspect" not in timers:
             decision.effects.append(SetTimer("pass/next", delay, msg.PassDue(scope)))
-
-    def _forget(self, run: Pass, world: World) -> None:
-        """What was noted of orders that are over, or are listed again, is not needed any more."""
-        orders = world.orders
-        for name in [name for name in self.doubts if name in (run.open_orders or ())]:
-            del self.doubts[name]
-        for notes in (self.doubts, self.vain, self.races):
-            for name in [n for n in notes if n not in orders or orders[n].state in TERMINAL]:
-                del notes[name]

@@ -137,8 +137,8 @@ class Books:
         if order is not None:
             order.evolve(event)
             order.turn = self.turn
-            if order.left_us is None:
-                order.note_departure(at_us)
+            if order.left_us is None or type(event) is ev.OrderMoved:
+                order.note_time(event, at_us)
         return order
 
     def _sent(self, event: ev.OrderSent, at_us: int) -> None:
@@ -252,8 +252,9 @@ class Books:
         order = self.world.orders.get(client_order_id)
         if order is not None and order.state in TERMINAL and order.turn <= durable_turn:
             del self.world.orders[client_order_id]
-            if order.venue_order_id is not None:
-                self.venue_ids.pop(order.venue_order_id, None)
+            venue_id = order.venue_order_id
+            if venue_id is not None and self.venue_ids.get(venue_id) == client_order_id:
+                del self.venue_ids[venue_id]  # else another order has claimed it since
 
     def _passivate_position(self, position_id: str, durable_turn: int) -> None:
         """Forget an ended position that no order may change any more."""
@@ -281,7 +282,7 @@ class Books:
                 order = created(recorded.event, recorded.at_us)
             elif order is not None:
                 order.evolve(recorded.event)
-                order.note_departure(recorded.at_us)
+                order.note_time(recorded.event, recorded.at_us)
         if order is not None:
             self.world.orders[client_order_id] = order
             self.refolded.append(order.address)
@@ -339,6 +340,8 @@ _APPLY: dict[type, Callable[..., None]] = {
     ev.OrderSent: Books._sent,
     ev.OrderAcknowledged: Books._acknowledged,
     ev.OrderFilled: Books._fill_event,
+    ev.OrderFillPaired: Books._order_event,
+    ev.OrderFillForetold: Books._order_event,
     ev.OrderFillSettled: Books._order_event,
     ev.OrderFillVoided: Books._fill_event,
     ev.OrderMoved: Books._order_event,

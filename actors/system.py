@@ -33,6 +33,7 @@ from actors.message_groups import (
     TO_RECONCILER,
 )
 from actors.quarantine import Quarantine
+from actors.reconciling.externals import claim
 from actors.registry import Books
 from actors.release import Release
 from actors.runtime.actor import Decision, Refused
@@ -63,6 +64,8 @@ class System:
         self.releasing = release
         self.facts = FactRouter(books)
         self.world.is_booked = self.facts.is_booked
+        self.world.unexplained_fill = self.facts.unexplained
+        self.world.owner_of_trade = self.facts.owner_of
         self.world.is_connected = lambda: release.connected
         self.isolation = Quarantine(self, inbox.tell_local)
         self.quarantine = self.world.quarantined = self.isolation.held
@@ -296,6 +299,9 @@ class System:
         for venue_id, order_id in decision.identities:
             turn.identities.append((venue_id, order_id, max(turn.next_seq - 1, 0)))
             self.books.learn_identity(venue_id, order_id)
+            claimed = claim(venue_id, order_id, self.world)
+            if claimed is not None:
+                self._queue.append(claimed)
             if self.facts.waiting:
                 self._queue.append(msg.RetryUnresolved())
         turn.effects += decision.effects

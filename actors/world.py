@@ -138,6 +138,10 @@ class World:
     order_exists: Callable[[str], bool] = lambda client_order_id: False
     is_booked: Callable[[OrderFill], bool] = lambda fill: False
     """Whether a fill that a pass fetched again is in the books as it is; such are counted."""
+    unexplained_fill: Callable[[Order, int], OrderFill | None] = lambda order, since_us: None
+    """A fill that no known order explains, and that may be this order's since then."""
+    owner_of_trade: Callable[[str, str], str | None] = lambda instrument, trade_id: None
+    """Which order has booked a trade of an instrument, if any."""
     money_version: int = 0
     by_instrument: dict[str, dict[str, None]] = field(factory=dict)
 

@@ -214,6 +214,14 @@ class JournalReader:
             is not None
         )
 
+    def dedup_key_with(self, head: str, part: str) -> str | None:
+        """A key that begins so and holds this part, if any; reads all keys that begin so."""
+        row = self.conn.execute(
+            "SELECT key FROM dedup_keys WHERE key >= ? AND key < ? AND instr(key, ?) LIMIT 1",
+            (head, head + "\U0010ffff", part),
+        ).fetchone()
+        return row[0] if row else None
+
 
 def _text(value: bytes) -> str:
     """Damaged text must break the chain, not the reader."""

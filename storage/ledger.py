@@ -92,6 +92,8 @@ class Ledger:
     session_realized: Decimal = ZERO
     session_fees: Decimal = ZERO
     wac: dict[str, tuple[Decimal, Decimal]] = field(factory=dict)
+    oversold: dict[str, Decimal] = field(factory=dict)
+    """Sold since the last buy beyond what was bought here: it took nothing off `wac`."""
     reserves: dict[str, Reserve] = field(factory=dict)
     exposures: dict[str, Exposure] = field(factory=dict)
     leverages: dict[str, Decimal] = field(factory=dict)
@@ -260,8 +262,11 @@ class Ledger:
         after = qty + signed
         if signed > 0:
             average = divide(qty * average + signed * event.price, after)
+            self.oversold.pop(instrument.base, None)
         elif instrument.base not in self.wac:
             return  # sold out of what was there before any fill: no cost is known
+        if after < 0:
+            self.oversold[instrument.base] = self.oversold.get(instrument.base, ZERO) - after
         self.wac[instrument.base] = (max(after, ZERO), average)
 
     def _reverse_average_cost(self, event: ev.OrderFillVoided) -> None:
@@ -273,7 +278,10 @@ class Ledger:
             return
         qty, average = self.wac[instrument.base]
         if event.side is Side.SELL:
-            self.wac[instrument.base] = (qty + event.qty, average)
+            beyond = min(self.oversold.get(instrument.base, ZERO), event.qty)
+            if beyond:
+                self.oversold[instrument.base] -= beyond
+            self.wac[instrument.base] = (qty + event.qty - beyond, average)
             return
         after = qty - event.qty
         if after <= 0:

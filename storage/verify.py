@@ -162,16 +162,17 @@ class _Verification:
         return seen
 
     def _identity(self, recorded: Recorded) -> None:
-        """The venue's id of each acknowledged order leads back to it (routing by identity)."""
+        """The venue's id of each acknowledged order leads back to it (routing by identity), or to
+        one that it was told for later."""
         event = recorded.event
         if not isinstance(event, OrderAcknowledged) or event.venue_order_id is None:
             return
         row = self.conn.execute(
-            "SELECT client_order_id FROM identities WHERE venue_order_id = ?",
+            "SELECT client_order_id, seq FROM identities WHERE venue_order_id = ?",
             (event.venue_order_id,),
         ).fetchone()
         self.checks["identities"] = self.checks.get("identities", 0) + 1
-        if row is None or row[0] != event.client_order_id:
+        if row is None or (row[0] != event.client_order_id and row[1] <= recorded.seq):
             self.problem(
                 f"journal: the identity index has {row[0] if row else 'nothing'} for venue order "
                 f"{event.venue_order_id} of seq {recorded.seq}"

@@ -215,7 +215,8 @@ class JournalWriter:
             names: list[object] = [
                 item for batch in batches for triple in batch.identities for item in triple
             ]
-            insert(conn, _IDENTITIES, 3, names, "INSERT OR IGNORE")
+            # The newest owner of a venue's id wins: one adopted as external may turn out ours.
+            insert(conn, _IDENTITIES, 3, names, "INSERT OR REPLACE")
             conn.execute("COMMIT")
         except BaseException:
             if conn.in_transaction:

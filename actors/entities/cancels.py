@@ -31,6 +31,14 @@ def on_cancel(order: Order, message: msg.CancelOrder, world: World) -> Decision:
     return decision
 
 
+def again(order: Order) -> list[msg.CancelOrder]:
+    """One that was held is open after all: whoever took it back before still means it."""
+    if not (order.engine_cancelled or order.cancel_asked):
+        return []
+    reason = "found open after it was held; its cancel still stands"
+    return [msg.CancelOrder(order.client_order_id, reason, by_engine=order.engine_cancelled)]
+
+
 def cancel_effects(order: Order, world: World) -> tuple[SendCancel, SetTimer]:
     """The request, and the timer for its answer."""
     request = Cancel(

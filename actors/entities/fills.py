@@ -11,21 +11,17 @@ from typing import TYPE_CHECKING
 
 from actors import messages as msg
 from actors.effects import Notify
-from actors.entities import replacing
-from actors.entities.trades import unnamed_id
+from actors.entities import foretelling, replacing
+from actors.entities.trades import named_before, nearest, unnamed_id
 from actors.runtime.actor import Decision
 from fsm import events as ev
 from fsm import facts
-from fsm import order as machine
-from fsm.money import ZERO, divide
-from fsm.order import OrderTrigger
-from fsm.vocabulary import FillStatus, PnlSource
+from fsm.vocabulary import FillStatus, OrderRole
 
 if TYPE_CHECKING:
     from actors.entities.order import Order
     from actors.world import World
 
-T = OrderTrigger
 FINAL, STATED = "final", "stated"
 """What a settlement said: only that the fill is final, or also its figures. Each counts once."""
 
@@ -44,46 +40,43 @@ def fill_key(
 
 def on_fill(order: Order, fact: facts.OrderFill, world: World) -> Decision:
     trade_id = fact.trade_id or unnamed_id(order.client_order_id, fact)
-    if order.trades is not None and trade_id in order.trades:
-        return _known_trade(order, trade_id, fact)
+    booked = booked_as(order, trade_id)
+    if booked is not None:
+        return _known_trade(order, booked, fact, world)
     if fact.qty <= 0:
         return Decision(
             events=[
                 order.anomaly("fill_without_quantity", f"{trade_id}: qty {fact.qty}", "not booked")
             ]
         )
+    if fact.status is FillStatus.VOIDED or foretelling.is_voided(order, trade_id):
+        return _never_was(order, trade_id, fact, world)
+    if fact.trade_id is None and order.trades:
+        named = named_before(order.trades, order.aliases, fact)
+        if named is not None:
+            return _told_without_name(order, named, trade_id, fact, world)
     stand_in = replacing.stood_for(order, fact) if order.unproven else None
     if stand_in is not None:
-        return replacing.replace(order, fact, trade_id, stand_in, world)
-    guard = machine.fill_guard(order.rest, fact.qty)
-    state = order.next_state(T.FILL, guard)
-    late, over = not order.is_live, guard == machine.BEYOND_QTY
-    filled = order.filled_qty + fact.qty
-    priced = order.priced_qty + (fact.qty if fact.price is not None else ZERO)
-    value = order.value + (fact.qty * fact.price if fact.price is not None else ZERO)
-    event = ev.OrderFilled(
-        client_order_id=order.client_order_id,
-        position_id=order.position_id,
-        trade_id=trade_id,
-        instrument=order.instrument,
-        side=order.side,
-        role=order.role,
-        qty=fact.qty,
-        price=fact.price,
-        fee=fact.fee,
-        fee_asset=fact.fee_asset,
-        status=fact.status,
-        liquidity=fact.liquidity,
-        venue_us=fact.venue_us or world.now_us,
-        session_id=order.session_id,
-        state=state,
-        filled_qty=filled,
-        avg_price=divide(value, priced) if priced else None,
-        fees=order.fees + fact.fee,
-        late=late,
-        overfill=over,
-        order_price=fact.order_price,
-    )
+        decision = replacing.replace(order, fact, trade_id, stand_in, world)
+    else:
+        decision = _book(order, fact, trade_id, world)
+    if order.foretold:
+        decision.tells += foretelling.settlements(order, trade_id)
+    return decision
+
+
+def booked_as(order: Order, trade_id: str) -> str | None:
+    """Under which name a trade is booked; None when it is not."""
+    if order.trades is None:
+        return None
+    name = order.aliases.get(trade_id, trade_id) if order.aliases else trade_id
+    return name if name in order.trades else None
+
+
+def _book(order: Order, fact: facts.OrderFill, trade_id: str, world: World) -> Decision:
+    late, rest = not order.is_live, order.rest
+    running = replacing.Running.of(order)
+    event = running.book(fact, trade_id, world, late=late)
     decision = Decision(events=[event])
     decision.dedup_keys.append(
         fill_key(
@@ -95,24 +88,27 @@ def on_fill(order: Order, fact: facts.OrderFill, world: World) -> Decision:
         decision.events.append(
             order.anomaly("late_fill", f"{trade_id}: {fact.qty} on a {order.state} order", "booked")
         )
-    if over:
+    if event.overfill:
         decision.events.append(
             order.anomaly(
                 "overfill",
-                f"{trade_id}: {fact.qty} beyond the rest {order.rest}",
-                "booked, DEGRADED",
+                f"{trade_id}: {fact.qty} beyond the rest {rest}",
+                "booked" if order.role is OrderRole.EXTERNAL else "booked, DEGRADED",
             )
         )
-        decision.tells.append(msg.Degrade("overfill", order.client_order_id))
+        if order.role is not OrderRole.EXTERNAL:  # somebody may have amended theirs
+            decision.tells.append(msg.Degrade("overfill", order.client_order_id))
     if order.position_id is not None:
         decision.tells.append(msg.FillForPosition(order.position_id, event))
-    order.ended(decision, state, filled)
+    order.ended(decision, event.state, event.filled_qty)
     return decision
 
 
-def _known_trade(order: Order, trade_id: str, fact: facts.OrderFill) -> Decision:
-    """The same trade again: only its status may be news (PROVISIONAL to SETTLED)."""
+def _known_trade(order: Order, trade_id: str, fact: facts.OrderFill, world: World) -> Decision:
+    """The same trade again: only its status may be news (to SETTLED, to VOIDED)."""
     assert order.trades is not None
+    if fact.status is FillStatus.VOIDED:
+        return on_voided(order, facts.FillVoided(trade_id=trade_id), world)
     if (
         order.trades[trade_id].status is FillStatus.PROVISIONAL
         and fact.status is FillStatus.SETTLED
@@ -121,16 +117,49 @@ def _known_trade(order: Order, trade_id: str, fact: facts.OrderFill) -> Decision
     return Decision.ignore("duplicate: this trade is booked")
 
 
+def _told_without_name(
+    order: Order, named: str, trade_id: str, fact: facts.OrderFill, world: World
+) -> Decision:
+    """The stream tells what a query was faster to tell, under its name (X07)."""
+    decision = _known_trade(order, named, fact, world)
+    decision.ignored = None
+    names = {"trade_id": named, "other_id": trade_id}
+    pair = ev.OrderFillPaired(client_order_id=order.client_order_id, **names)
+    decision.events.append(pair)
+    return decision
+
+
+def _never_was(order: Order, trade_id: str, fact: facts.OrderFill, world: World) -> Decision:
+    """A fill that was voided before it was told: at most one without a name stands for it."""
+    stand_in = nearest(order.trades or {}, replacing.unnamed(order), fact)
+    if stand_in is not None:
+        return _void_unnamed(order, stand_in, trade_id, world)
+    void = facts.FillVoided(trade_id=trade_id, client_order_id=order.client_order_id)
+    return foretelling.foretold(order, void)
+
+
+def _void_unnamed(order: Order, name: str, trade_id: str, world: World) -> Decision:
+    """The void names what is booked without a name."""
+    decision = on_voided(order, facts.FillVoided(trade_id=name), world)
+    if trade_id != name:
+        names = {"trade_id": name, "other_id": trade_id}
+        pair = ev.OrderFillPaired(client_order_id=order.client_order_id, **names)
+        decision.events.append(pair)
+    return decision
+
+
 def on_settled(order: Order, fact: facts.FillSettled, world: World) -> Decision:
-    if order.trades is None or fact.trade_id not in order.trades:
-        return Decision(events=[_unresolved(fact, "settles a trade that is not booked")])
-    mark = order.trades[fact.trade_id]
+    trade_id = booked_as(order, fact.trade_id)
+    if trade_id is None:
+        return foretelling.foretold(order, fact)
+    assert order.trades is not None
+    mark = order.trades[trade_id]
     if mark.status is FillStatus.VOIDED:
-        return Decision(events=[_unresolved(fact, "settles a trade that was voided")])
+        return Decision(events=[foretelling.unresolved(fact, "settles a trade that was voided")])
     figures = fact.realized_pnl is not None or fact.fee is not None
     if mark.settlement == STATED or (mark.settlement == FINAL and not figures):
         return Decision.ignore("duplicate: this settlement is booked")
-    return _settled(order, fact.trade_id, fact.realized_pnl, fact.fee)
+    return _settled(order, trade_id, fact.realized_pnl, fact.fee)
 
 
 def _settled(
@@ -153,50 +182,26 @@ def _settled(
 
 
 def on_voided(order: Order, fact: facts.FillVoided, world: World) -> Decision:
-    mark = (order.trades or {}).get(fact.trade_id)
-    if mark is None:
-        return Decision(events=[_unresolved(fact, "voids a trade that is not booked")])
-    if mark.status is FillStatus.VOIDED:
+    trade_id = booked_as(order, fact.trade_id)
+    if trade_id is None:
+        names = replacing.unnamed(order)
+        if len(names) == 1:
+            return _void_unnamed(order, names[0], fact.trade_id, world)
+        return foretelling.foretold(order, fact)
+    assert order.trades is not None
+    if order.trades[trade_id].status is FillStatus.VOIDED:
         return Decision.ignore("duplicate: this void is booked")
-    left = order.filled_qty - mark.qty
-    guard = machine.SOMETHING_LEFT if left > 0 else machine.NOTHING_LEFT
-    if left >= order.qty:
-        guard = machine.STILL_COMPLETE
-    state = order.next_state(T.FILL_VOIDED, guard)
-    priced = order.priced_qty - (mark.qty if mark.price is not None else ZERO)
-    value = order.value - (mark.qty * mark.price if mark.price is not None else ZERO)
-    event = ev.OrderFillVoided(
-        client_order_id=order.client_order_id,
-        position_id=order.position_id,
-        trade_id=fact.trade_id,
-        instrument=order.instrument,
-        side=order.side,
-        qty=mark.qty,
-        price=mark.price,
-        fee=mark.fee,
-        fee_asset=mark.fee_asset,
-        state=state,
-        filled_qty=left,
-        avg_price=divide(value, priced) if priced else None,
-        fees=order.fees - mark.fee,
-        provenance=PnlSource.INFERRED if mark.inferred else PnlSource.EXCHANGE,
-    )
-    decision = Decision(
-        events=[event], dedup_keys=[f"voided|{order.client_order_id}|{fact.trade_id}"]
-    )
+    event = replacing.Running.of(order).take_back(trade_id)
+    decision = Decision(events=[event], dedup_keys=[f"voided|{order.client_order_id}|{trade_id}"])
     decision.effects.append(
         Notify(
             ev.AlertRaised(
                 severity="warning",
                 token="FILL_VOIDED",
-                text=f"{order.client_order_id} trade {fact.trade_id}",
+                text=f"{order.client_order_id} trade {trade_id}",
             )
         )
     )
     if order.position_id is not None:
         decision.tells.append(msg.VoidForPosition(order.position_id, event))
     return decision
-
-
-def _unresolved(fact: object, reason: str) -> ev.FactUnresolved:
-    return ev.FactUnresolved(fact=type(fact).__name__, payload=repr(fact), reason=reason)

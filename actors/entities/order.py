@@ -10,8 +10,8 @@ from attrs import define, evolve, field
 
 from actors import messages as msg
 from actors.effects import CancelTimer, SendCancel, SetTimer
-from actors.entities import cancels, fills, replacing, resolution
-from actors.entities.trades import TradeMark, mark_of, without
+from actors.entities import cancels, claims, fills, replacing, resolution
+from actors.entities.trades import Foretold, TradeMark, foretold_by, mark_of, without
 from actors.runtime.actor import Decision, Refused
 from actors.world import World
 from fsm import events as ev
@@ -54,9 +54,16 @@ class Order:
     acknowledged: bool = False
     unproven: tuple[str, ...] = ()
     """Fills that stand for evidence which may still come: inferred ones, and unnamed ones."""
+    aliases: dict[str, str] | None = None
+    """Other names of booked fills: each was told with and without a trade id."""
+    foretold: tuple[Foretold, ...] = ()
+    """Voids and settlements of trades that are not booked yet."""
     cancel_refused: bool = False
     engine_cancelled: bool = False
+    cancel_asked: bool = False
+    """A person or a strategy took it back at some time, whatever its state is now."""
     left_us: int | None = None
+    cancel_us: int | None = None
     turn: int = field(default=0, eq=False)
     """The last turn that changed it: it may be forgotten when that one is durable."""
 
@@ -65,10 +72,13 @@ class Order:
         """Its stream."""
         return f"order/{self.client_order_id}"
 
-    def note_departure(self, at_us: int) -> None:
-        """Remember when its request left, or at the latest may have: what `age` counts from."""
+    def note_time(self, event: ev.Event, at_us: int) -> None:
+        """Remember when its request left, or at the latest may have, and when its cancel was asked
+        for: what ages count from."""
         if self.left_us is None and self.request_left:
             self.left_us = at_us
+        if type(event) is ev.OrderMoved and event.trigger == T.CANCEL_REQUESTED:
+            self.cancel_us = at_us
 
     @property
     def proven_qty(self) -> Decimal:
@@ -106,6 +116,10 @@ class Order:
             self._mark(event.trade_id, FillStatus.SETTLED, fills.settlement_of(event))
         elif isinstance(event, ev.OrderFillVoided):
             self._evolve_voided(event)
+        elif isinstance(event, ev.OrderFillPaired):
+            self.aliases = (self.aliases or {}) | {event.other_id: event.trade_id}
+        elif isinstance(event, ev.OrderFillForetold):
+            self.foretold += (foretold_by(event),)
 
     def _mark(self, trade_id: str, status: FillStatus, settlement: str = "") -> None:
         assert self.trades is not None
@@ -129,6 +143,8 @@ class Order:
         mark = self.trades[event.trade_id] = mark_of(event)
         if mark.is_unproven:
             self.unproven += (event.trade_id,)
+        if self.foretold:
+            self.foretold = tuple(f for f in self.foretold if f.trade_id != event.trade_id)
 
     def _evolve_voided(self, event: ev.OrderFillVoided) -> None:
         self.state, self.filled_qty, self.fees = event.state, event.filled_qty, event.fees
@@ -146,7 +162,9 @@ class Order:
             self.cancel_refused = True
         elif event.trigger in (T.ENGINE_CANCEL, T.CANCEL_REQUESTED):
             self.cancel_refused = False
-            self.engine_cancelled = self.engine_cancelled or event.trigger == T.ENGINE_CANCEL
+            by_engine = event.trigger == T.ENGINE_CANCEL
+            self.engine_cancelled = self.engine_cancelled or by_engine
+            self.cancel_asked = self.cancel_asked or not by_engine
 
     # ------------------------------------------------------------------------------------ decide
 
@@ -269,16 +287,38 @@ class Order:
     def _on_found_open(self, message: msg.FoundOpen, world: World) -> Decision:
         return self._present(T.FOUND_OPEN, message.order.venue_order_id, world)
 
+    def _on_named(self, message: msg.NamedByVenue, world: World) -> Decision:
+        """It was accepted, and is over: how it ended is told when its fills are booked."""
+        decision, _ = self._acknowledge(T.ACCEPTED, message.venue_order_id)
+        if not decision.events:
+            decision.ignored = "named_by_venue: as the books say"
+        return decision
+
     def _present(self, trigger: OrderTrigger, venue_order_id: str | None, world: World) -> Decision:
         """The venue has it, by acknowledgement or by query."""
+        decision, state = self._acknowledge(trigger, venue_order_id)
+        if self.state in TERMINAL:
+            self._dead_but_live(decision, venue_order_id, world)
+        elif trigger is T.FOUND_OPEN and self.state in (S.CANCELLED_BY_ENGINE, S.CANCEL_PENDING):
+            if state in (S.CANCELLED_BY_ENGINE, S.CANCEL_PENDING):
+                decision.effects += cancels.cancel_effects(self, world)
+        elif not decision.events:
+            decision.ignored = f"{trigger}: as the books say"
+        if self.state is S.HELD_FOR_REVIEW and trigger is T.FOUND_OPEN:
+            decision.tells += cancels.again(self)
+        return decision
+
+    def _acknowledge(
+        self, trigger: OrderTrigger, venue_order_id: str | None
+    ) -> tuple[Decision, OrderState]:
+        """What the books learn from it, and the state that follows."""
         guard = machine.SOMETHING_FILLED if self.filled_qty else machine.NOTHING_FILLED
         if trigger is T.FOUND_OPEN and self.state is S.CANCEL_PENDING and not self.cancel_refused:
             guard = machine.CANCEL_UNANSWERED
         state = self.next_state(trigger, guard)
         decision = Decision()
         self.identify(decision, venue_order_id)
-        news = state is not self.state or decision.identities or not self.request_left
-        if news:
+        if state is not self.state or decision.identities or not self.request_left:
             decision.events.append(
                 ev.OrderAcknowledged(
                     client_order_id=self.client_order_id,
@@ -290,30 +330,29 @@ class Order:
             )
         if state is not self.state:
             decision.effects.append(CancelTimer(f"submit/{self.client_order_id}"))
-        if self.state in TERMINAL:
-            self._dead_but_live(decision, venue_order_id, world)
-        elif trigger is T.FOUND_OPEN and self.state in (S.CANCELLED_BY_ENGINE, S.CANCEL_PENDING):
-            if state in (S.CANCELLED_BY_ENGINE, S.CANCEL_PENDING):
-                decision.effects += cancels.cancel_effects(self, world)
-        elif not news:
-            decision.ignored = f"{trigger}: as the books say"
-        return decision
+        return decision, state
 
     def _dead_but_live(self, decision: Decision, venue_order_id: str | None, world: World) -> None:
-        """A terminal order that the venue still works: cancel it there, and say so (X21)."""
+        """A terminal order that the venue still works: cancel it there, and say so (X21). What
+        somebody else placed is theirs: it is left alone, or cancelled again by the policy."""
+        if self.role is OrderRole.EXTERNAL:
+            if world.rules.cancel_external:
+                decision.effects.append(SendCancel(self._cancel(venue_order_id)))
+            elif not decision.events:
+                decision.ignored = "external: it had left the venue's list, and is there again"
+            return
         if "dead_order_live_at_venue" not in world.sources:  # once, not at every pass
             seen, done = f"the venue lists it as {venue_order_id}", "cancelled there, DEGRADED"
             decision.events.append(self.anomaly("dead_order_live_at_venue", seen, done))
-        decision.effects.append(
-            SendCancel(
-                Cancel(
-                    client_order_id=self.client_order_id,
-                    instrument=self.instrument,
-                    venue_order_id=venue_order_id or self.venue_order_id,
-                )
-            )
-        )
+        decision.effects.append(SendCancel(self._cancel(venue_order_id)))
         decision.tells.append(msg.Degrade("dead_order_live_at_venue", self.client_order_id))
+
+    def _cancel(self, venue_order_id: str | None) -> Cancel:
+        return Cancel(
+            client_order_id=self.client_order_id,
+            instrument=self.instrument,
+            venue_order_id=venue_order_id or self.venue_order_id,
+        )
 
     def _on_rejected(self, message: facts.OrderRejected, world: World) -> Decision:
         if message.reason.startswith("duplicate client_order_id"):
@@ -377,6 +416,8 @@ _HANDLERS: dict[type, Any] = {
     msg.CancelTimedOut: cancels.on_timeout,
     msg.CancelOrder: cancels.on_cancel,
     msg.FoundOpen: replacing.disproving(Order._on_found_open),
+    msg.NamedByVenue: Order._on_named,
+    msg.Claimed: claims.on_claimed,
     msg.Disappeared: Order._on_disappeared,
     msg.NeverArrived: Order._on_never_arrived,
     msg.AssumeFilled: replacing.on_assumed,

@@ -11,18 +11,17 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from attrs import define
+from attrs import define, evolve
 
 from actors import messages as msg
 from actors.effects import Notify
-from actors.entities.trades import TradeMark, inferred_id
+from actors.entities.trades import TradeMark, inferred_id, nearest
 from actors.runtime.actor import Decision
 from fsm import events as ev
 from fsm import facts
 from fsm import order as machine
 from fsm.money import ZERO, divide
 from fsm.order import TABLE, OrderState, OrderTrigger
-from fsm.timestamps import SECOND_US
 from fsm.vocabulary import PnlSource
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
 T = OrderTrigger
 Handler = Callable[["Order", Any, "World"], Decision]
-#: A fill without an id and the same one by a query may differ by this much in their times.
-_SAME_MOMENT_US = 5 * SECOND_US
 
 
 @define(slots=True)
@@ -68,6 +65,8 @@ class Running:
         trade_id: str,
         world: World,
         provenance: PnlSource = PnlSource.EXCHANGE,
+        *,
+        late: bool = False,
     ) -> ev.OrderFilled:
         """One more fill, by the machine."""
         order = self.order
@@ -93,9 +92,12 @@ class Running:
             filled_qty=self.filled,
             avg_price=self._average,
             fees=self.fees,
+            late=late,
             overfill=guard == machine.BEYOND_QTY,
             order_price=fact.order_price,
             provenance=provenance,
+            fetched=fact.fetched,
+            timeless=not fact.venue_us,
         )
 
     def take_back(self, trade_id: str) -> ev.OrderFillVoided:
@@ -142,7 +144,7 @@ def inferred_qty(order: Order) -> Decimal:
 
 def on_assumed(order: Order, message: msg.AssumeFilled, world: World) -> Decision:
     """Book the rest as filled, by policy; never what a cancel was asked for (L2, N17)."""
-    taken_back = order.engine_cancelled or order.state is OrderState.CANCEL_PENDING
+    taken_back = order.engine_cancelled or order.cancel_asked
     if not order.is_live or taken_back or order.rest <= 0:
         return Decision.ignore("assume_filled: something else is known, or it was taken back")
     running, decision = Running.of(order), Decision()
@@ -176,22 +178,24 @@ def _record(decision: Decision, fill: ev.OrderFilled, world: World) -> None:
 # -------------------------------------------------------------------------------- replacing it
 
 
+def unnamed(order: Order) -> list[str]:
+    """The fills that the venue told without a trade id, and has not named since."""
+    return [name for name, mark in _marks(order) if not mark.inferred]
+
+
 def stood_for(order: Order, fact: facts.OrderFill) -> str | None:
     """Which unproven fill a new one takes the place of, at most one and each at most once.
 
     A fill that a query brings under its trade id is the one that the stream brought without, when
-    quantity, price and time agree. Any real fill takes the place of an inferred one.
+    quantity, price and time agree; one that the stream names, when the time is the very same. Any
+    real fill takes the place of an inferred one.
     """
-    found: list[tuple[int, str]] = []
-    inferred: str | None = None
-    for name, mark in _marks(order):
-        if mark.inferred:
-            inferred = inferred or name
-        elif fact.fetched and fact.trade_id is not None and mark.qty == fact.qty:
-            apart_us = abs(mark.venue_us - fact.venue_us) if fact.venue_us else 0
-            if mark.price in (None, fact.price) and apart_us <= _SAME_MOMENT_US:
-                found.append((apart_us, name))
-    return min(found)[1] if found else inferred
+    trades = order.trades or {}
+    if fact.trade_id is not None:
+        name = nearest(trades, unnamed(order), fact)
+        if name is not None and (fact.fetched or trades[name].venue_us == fact.venue_us):
+            return name
+    return next((name for name, mark in _marks(order) if mark.inferred), None)
 
 
 def replace(
@@ -200,6 +204,8 @@ def replace(
     """The real fill in the place of what stood for it: void and fill are one change."""
     assert order.trades is not None
     mark = order.trades[stand_in]
+    if fact.price is None and not mark.inferred:
+        fact = evolve(fact, price=mark.price)  # the venue told it with the unnamed one
     running, decision = Running.of(order), Decision()
     void = running.take_back(stand_in)
     decision.events.append(void)
@@ -213,6 +219,10 @@ def replace(
     if mark.inferred:
         done = f"{stand_in} of {mark.qty} voided, {fact.qty} booked"
         decision.events.append(order.anomaly("inferred_replaced", f"trade {trade_id}", done))
+    else:
+        names = {"trade_id": trade_id, "other_id": stand_in}
+        pair = ev.OrderFillPaired(client_order_id=order.client_order_id, **names)
+        decision.events.append(pair)
     if fills[0].overfill:
         seen = f"{trade_id}: {fact.qty} beyond the rest"
         decision.events.append(order.anomaly("overfill", seen, "booked, DEGRADED"))

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from actors import messages as msg
+from actors.entities.fills import booked_as
+from actors.entities.replacing import unnamed
+from actors.entities.trades import nearest
 from actors.runtime.actor import Decision, Refused
 from fsm import facts
 from fsm import order as machine
@@ -33,8 +36,9 @@ def on_resolve(order: Order, message: msg.ResolveHeld, world: World) -> Decision
     """Carry out what the person found out. Raises Refused with what is wrong about it."""
     if order.state is not OrderState.HELD_FOR_REVIEW:
         raise Refused(f"{order.address} is {order.state}: only HELD_FOR_REVIEW is resolved by hand")
-    new = [fill for fill in message.trades if fill.trade_id not in (order.trades or {})]
-    named = sum((fill.qty for fill in new), ZERO)
+    new = [_as_ours(order, fill) for fill in message.trades if not _is_booked(order, fill)]
+    _check_owners(order, new, world)
+    named = sum((fill.qty for fill in new), ZERO) - _replaced(order, new)
     _check(order, message, named)
     words = f"resolved as {message.outcome}: {message.evidence}"
     if not new:
@@ -51,10 +55,33 @@ def on_resolve(order: Order, message: msg.ResolveHeld, world: World) -> Decision
                 )
             ]
         )
-        decision.tells += [_as_ours(order, fill) for fill in new]
+        decision.tells += new
         decision.tells += _end_of(order, message, words)
     decision.tells.append(msg.PassDue("orders"))
     return decision
+
+
+def _is_booked(order: Order, fill: facts.OrderFill) -> bool:
+    return fill.trade_id is not None and booked_as(order, fill.trade_id) is not None
+
+
+def _check_owners(order: Order, new: list[facts.OrderFill], world: World) -> None:
+    """A trade belongs to one order: what the journal has under another one is not this one's."""
+    for fill in new:
+        owner = world.owner_of_trade(order.instrument, str(fill.trade_id))
+        if owner is not None and owner != order.client_order_id:
+            raise Refused(f"{order.address}: trade {fill.trade_id} is booked for order {owner}")
+
+
+def _replaced(order: Order, new: list[facts.OrderFill]) -> Decimal:
+    """How much of it is booked already, told by the venue without a name."""
+    marks, names, found = order.trades or {}, unnamed(order), ZERO
+    for fill in new:
+        name = nearest(marks, names, fill)
+        if name is not None:
+            names.remove(name)
+            found += marks[name].qty
+    return found
 
 
 def _check(order: Order, message: msg.ResolveHeld, named: Decimal) -> None:
@@ -80,6 +107,7 @@ def _as_ours(order: Order, fill: facts.OrderFill) -> facts.OrderFill:
         venue_order_id=order.venue_order_id,
         instrument=order.instrument,
         side=order.side,
+        fetched=True,
     )
 
 

@@ -27,13 +27,25 @@ def external_name(venue: str, venue_order_id: str) -> str:
     return _PREFIX + hashlib.sha256(f"{venue}|{venue_order_id}".encode()).hexdigest()[:16]
 
 
+def is_external(client_order_id: str) -> bool:
+    """Whether a name of ours is that of an order which is not ours."""
+    return client_order_id.startswith(_PREFIX)
+
+
 def is_of_our_order(fill: OrderFill, world: World) -> bool:
     """Whether an order that we placed was filled by it, and not an external one."""
     if fill.client_order_id is not None and world.is_ours(fill.client_order_id):
         return True
     venue_id = fill.venue_order_id
     known = world.client_order_id(venue_id) if venue_id is not None else None
-    return known is not None and not known.startswith(_PREFIX)
+    return known is not None and not is_external(known)
+
+
+def claim(venue_order_id: str, client_order_id: str, world: World) -> msg.Claimed | None:
+    """What follows when the venue's id of an order of ours is that of an adopted one."""
+    theirs = external_name(world.session.venue, venue_order_id)
+    adopted = theirs != client_order_id and world.is_ours(theirs)
+    return msg.Claimed(theirs, client_order_id) if adopted else None
 
 
 def name_of(reported: VenueOrder, world: World) -> str:

@@ -16,6 +16,8 @@ from fsm.events import AlertRaised
 
 #: Passes without any usable answer, one after the other, before it is called an outage.
 _SILENT_PASSES = 3
+#: Passes of which a part failed, one after the other, before somebody hears of it.
+_INCOMPLETE_PASSES = 5
 
 
 class LinkState(StrEnum):
@@ -49,6 +51,10 @@ class Link:
             # Some answers are not yet the end of an outage.
             over = self.state is not LinkState.OUTAGE
             state = LinkState.BACKING_OFF if over else LinkState.OUTAGE
+        if self.failures == _INCOMPLETE_PASSES and state is LinkState.BACKING_OFF:
+            self.since_us = now_us if self.since_us is None else self.since_us
+            why = "; ".join(run.failures[:2])
+            return [_alert("warning", "RECONCILIATION_INCOMPLETE", f"no whole pass: {why}")]
         if state is self.state:
             self.since_us = now_us if self.since_us is None else self.since_us
             return []

@@ -10,10 +10,13 @@ from actors.entities.order import Order
 from actors.reconciling.verdicts import Case, Seen, Verdict
 from fsm import events as ev
 from fsm import facts
+from fsm.order import OrderState
 from fsm.timestamps import SECOND_US
 
+S = OrderState
+
 #: How a venue says that an order is over, and the fact that it makes.
-ENDED: dict[str, Any] = {
+_ENDED: dict[str, Any] = {
     "canceled": facts.OrderCanceled,
     "expired": facts.OrderExpired,
     "rejected": facts.OrderRejected,
@@ -46,6 +49,21 @@ def messages(order: Order, case: Case, seen: Seen, reached: Verdict, told: str) 
             return [facts.OrderCanceled(client_order_id=name, reason=reason)]
         case _:
             assert_never(reached)
+
+
+def end_of(order: Order, reported: facts.VenueOrder) -> object | None:
+    """The fact that the venue's word about its end makes; None where its fills say it."""
+    ended = _ENDED.get(reported.state)
+    if ended is None:
+        return None
+    if ended is facts.OrderRejected and order.state in (S.WORKING, S.PARTIALLY_FILLED):
+        ended = facts.OrderExpired  # it had accepted it: taken off by its own rule
+    fact: object = ended(
+        client_order_id=order.client_order_id,
+        venue_order_id=reported.venue_order_id,
+        reason=reported.reason or f"the venue says {reported.state}",
+    )
+    return fact
 
 
 def opening(balances: dict[str, Decimal], now_us: int) -> list[ev.Event]:

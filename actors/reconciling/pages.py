@@ -24,6 +24,8 @@ def steps(
     for fill in page.fills:
         early = 0 < fill.venue_us < opened_us and not is_of_our_order(fill, world)
         before = run.opening or early
+        if run.opening:
+            run.newest_us = max(run.newest_us, fill.venue_us)
         yield None if before or world.is_booked(fill) else evolve(fill, fetched=True)
 
 

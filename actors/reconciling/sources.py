@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from actors import messages as msg
+from actors.reconciling.externals import is_external
 from actors.reconciling.passes import Pass
 from actors.world import World
 from fsm.order import TERMINAL, OrderState
@@ -19,7 +20,8 @@ def follow(run: Pass, world: World) -> list[object]:
     elif not held and HELD in world.sources:
         told.append(msg.Recover(HELD))
     if DEAD in world.sources and run.open_orders is not None:
-        dead = any(run.states.get(name) in TERMINAL for name in run.open_orders)
-        if not dead and not any(world.is_ended(name) for name in run.open_orders):
+        ours = [name for name in run.open_orders if not is_external(name)]
+        dead = any(run.states.get(name) in TERMINAL for name in ours)
+        if not dead and not any(world.is_ended(name) for name in ours):
             told.append(msg.Recover(DEAD))
     return told

@@ -8,7 +8,7 @@ in which one of those failed can only find the books in order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from attrs import define, field, frozen
@@ -24,6 +24,7 @@ from fsm.mode import ModeState
 from fsm.money import ZERO, plain
 from fsm.order import OrderState
 from fsm.position import PositionState
+from fsm.requests import Query, QueryBalances, QueryPositions
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import OrderRole
 
@@ -33,8 +34,8 @@ _REPEAT_US = 2 * SECOND_US
 _UNVERIFIED_MAX = 3
 _BPS = Decimal("0.0001")
 _HALT_TIMER = "truth/halt"
-#: What a comparison without any difference ends.
-RECOVERED_BY_OK = ("wallet_truth", "overfill")
+#: What a comparison without a difference beyond tolerance ends.
+RECOVERED_BY_OK = ("wallet_truth", "overfill", "unmatched_void")
 
 
 @frozen(slots=True)
@@ -44,6 +45,15 @@ class Outcome:
     status: str
     deltas: dict[str, Decimal] = field(factory=dict)
     detail: str = "books equal the venue"
+    wrong: tuple[str, ...] = ()
+    """The assets and positions whose difference is beyond tolerance."""
+    is_accepted: bool = False
+    """A difference beyond tolerance stands, and the operator has accepted it."""
+
+    @property
+    def shape(self) -> dict[str, bool]:
+        """What is wrong and in which direction: a leak is the same one at every look."""
+        return {name: self.deltas.get(name, ZERO) > 0 for name in self.wrong}
 
     @property
     def texts(self) -> dict[str, str]:
@@ -71,7 +81,8 @@ def compare_books(
     if balances is None or (margined and positions is None):
         return Outcome("unverified", {}, "the venue did not answer")
     deltas: dict[str, Decimal] = {}
-    wrong, known = False, False
+    wrong: list[str] = []
+    known = False
     for asset in sorted(set(world.ledger.totals) | set(balances) | set(accepted)):
         ours, theirs = world.ledger.totals.get(asset, ZERO), balances.get(asset, ZERO)
         if asset in world.instruments:
@@ -80,11 +91,13 @@ def compare_books(
             deltas[asset] = theirs - ours
         most = max(tolerance(asset, ours, world.rules), NOISE)
         changed = abs(theirs - ours - Decimal(accepted.get(asset, "0"))) > most
-        wrong = wrong or (abs(theirs - ours) > most and changed)
+        if abs(theirs - ours) > most and changed:
+            wrong.append(asset)
         known = known or asset in accepted
     for name, delta in _position_deltas(positions or (), world).items():
         deltas[name] = delta
-        wrong = wrong or delta != Decimal(accepted.get(name, "0"))
+        if delta != Decimal(accepted.get(name, "0")):
+            wrong.append(name)
         known = known or name in accepted
     if not deltas:
         return Outcome("ok")
@@ -93,19 +106,29 @@ def compare_books(
     ]
     if known and not wrong:
         texts.append("accepted by the operator")
-    return Outcome("halt" if wrong else "warn", deltas, ", ".join(texts))
+    status = "halt" if wrong else "warn"
+    return Outcome(status, deltas, ", ".join(texts), tuple(wrong), known and not wrong)
 
 
 def _position_deltas(positions: tuple[PositionReport, ...], world: World) -> dict[str, Decimal]:
-    ours: dict[str, Decimal] = {}
-    for position in world.positions.values():
-        spec = world.instruments.get(position.instrument)
-        if spec is not None and spec.is_margined:
-            ours[position.instrument] = ours.get(position.instrument, ZERO) + position.qty
+    """By what the account holds net: fills of external orders are in it, and in no position."""
+    nets = world.ledger.nets
+    ours = {
+        spec.name: nets[spec.name].qty
+        for spec in world.instruments.values()
+        if spec.is_margined and spec.name in nets
+    }
     theirs = {report.instrument: report.qty for report in positions}
     names = sorted(set(ours) | set(theirs))
     deltas = {name: theirs.get(name, ZERO) - ours.get(name, ZERO) for name in names}
     return {name: delta for name, delta in deltas.items() if delta != 0}
+
+
+def questions(world: World) -> Iterator[Query]:
+    """What the books are held against: every balance, and positions where there is margin."""
+    yield QueryBalances(request_id=world.ids.next("q"))
+    if any(spec.is_margined for spec in world.instruments.values()):
+        yield QueryPositions(request_id=world.ids.next("q"))
 
 
 @define(slots=True)
@@ -117,6 +140,7 @@ class Truth:
     deltas: dict[str, str] = field(factory=dict)
     accepted: dict[str, str] = field(factory=dict)
     suspected: dict[str, str] = field(factory=dict)
+    suspected_shape: dict[str, bool] = field(factory=dict)
     suspected_at_us: int = 0
     unverified_reads: int = 0
     unread: bool = False
@@ -153,13 +177,12 @@ class Truth:
         if outcome.status == "halt" and not self._is_repeated(outcome, run, world, decision):
             return False
         if outcome.status in ("ok", "warn"):
-            self.suspected, self.halted_since_us = {}, None
+            self.suspected, self.suspected_shape, self.halted_since_us = {}, {}, None
             decision.effects.append(CancelTimer(_HALT_TIMER))
-            sources = RECOVERED_BY_OK if outcome.status == "ok" else ()
-            if self.unread:
-                self.unread, sources = False, ("wallet_truth", *sources)
-            known = [source for source in dict.fromkeys(sources) if source in world.sources]
-            decision.tells += [msg.Recover(source) for source in known]
+            if self.unread or not outcome.is_accepted:
+                sources = [source for source in RECOVERED_BY_OK if source in world.sources]
+                decision.tells += [msg.Recover(source) for source in sources]
+            self.unread = False
         gate = starting and world.mode is ModeState.RECONCILING
         accepted = gate and outcome.status == "halt" and run.accepts_divergence
         if news or starting:
@@ -180,6 +203,10 @@ class Truth:
             self._stands(world, decision)
         return True
 
+    def missed(self, run: Pass, world: World, decision: Decision) -> None:
+        """The books moved during every read of this round: it was looked at in vain."""
+        self._unverified(run, world, decision)
+
     def _unverified(self, run: Pass, world: World, decision: Decision) -> None:
         """Nobody trades for long beside a wallet that cannot be read. It halts only where the rest
         of the round was read: a venue that says nothing at all comes back by itself (X16)."""
@@ -193,9 +220,10 @@ class Truth:
                 self._stands(world, decision)
 
     def _is_repeated(self, outcome: Outcome, run: Pass, world: World, decision: Decision) -> bool:
-        """A fill may be on its way: the same difference has to be there again, 2 s later."""
-        if outcome.texts != self.suspected:
-            self.suspected, self.suspected_at_us = outcome.texts, world.now_us
+        """A fill may be on its way: what is wrong has to be wrong again, 2 s later."""
+        if outcome.shape != self.suspected_shape:
+            self.suspected_shape, self.suspected_at_us = outcome.shape, world.now_us
+        self.suspected = outcome.texts
         again_us = self.suspected_at_us + _REPEAT_US - world.now_us
         if again_us > 0:
             decision.effects.append(SetTimer("pass/suspect", again_us, msg.PassDue(run.scope)))
@@ -203,6 +231,8 @@ class Truth:
 
     def _stands(self, world: World, decision: Decision) -> None:
         """A halt that lasts ends the trading for good: somebody has to look (DESIGN section 4)."""
+        if not world.rules.wallet_truth_degrades:
+            return  # switched off: only said
         limit_us = world.rules.truth_halt_after_us
         if self.halted_since_us is None:
             self.halted_since_us = world.now_us
@@ -224,7 +254,11 @@ def gone_at_venue(deltas: Mapping[str, Decimal], world: World) -> list[object]:
         name = position.instrument if spec.is_margined else spec.base
         sign = 1 if position.qty > 0 else -1
         less = -missing.get(name, ZERO) * sign
-        if less <= 0 or (sign < 0 and not spec.is_margined):
+        if not spec.is_margined:
+            # What the venue still has is enough for the exit: then nothing says that it is gone.
+            there = world.ledger.totals.get(name, ZERO) + deltas.get(name, ZERO)
+            less = min(less, abs(position.qty) - there) if sign > 0 else ZERO
+        if less <= 0:
             continue
         gone = min(less, abs(position.qty))
         missing[name] = -(less - gone) * sign

@@ -32,6 +32,8 @@ class Seen(StrEnum):
     """The venue says that more of it is filled than all its fills tell."""
     ABSENT = "absent"
     """Not known by its id, not open, and all fills that there are booked."""
+    CONTESTED = "contested"
+    """Absent, but there is a fill or an open order of nobody that fits it."""
 
 
 class Verdict(StrEnum):
@@ -55,10 +57,14 @@ class Case:
     is_external: bool = False
     engine_cancelled: bool = False
     """The engine took it back at some time, whatever its state is now."""
+    cancel_asked: bool = False
+    """Somebody else took it back at some time, whatever its state is now."""
     known_there: bool = False
     """The venue has acknowledged it, or filled a part of it."""
     age_us: int | None
     """Since its request may have left; None where that cannot be told."""
+    cancel_age_us: int | None = None
+    """Since its cancel was asked for."""
     doubt_us: int = 0
     """For how long the answers have missed it, or contradicted each other."""
     repeated: bool = False
@@ -85,7 +91,7 @@ def verdict(case: Case, seen: Seen, policy: Policy) -> Verdict:
             return Verdict.FOUND_OPEN
         case Seen.ENDED:
             return Verdict.END
-        case Seen.SHORT:
+        case Seen.SHORT | Seen.CONTESTED:
             return _contradiction(case, policy)
         case Seen.ABSENT:
             return _absence(case, policy)
@@ -109,10 +115,11 @@ def _contradiction(case: Case, policy: Policy) -> Verdict:
 
 def _absence(case: Case, policy: Policy) -> Verdict:
     """That an order never arrived has to be found by two passes: in the first one it may have
-    filled between the answer about fills and the answer about open orders."""
+    filled between the answer about fills and the answer about open orders. So has the end of an
+    external one, about which only lists tell: a list may miss it once."""
     found = _absent(case, policy)
-    once = found is Verdict.NEVER_ARRIVED and not case.repeated
-    return Verdict.NOTHING if once else found
+    twice = found is Verdict.NEVER_ARRIVED or case.is_external
+    return Verdict.NOTHING if twice and not case.repeated else found
 
 
 def _absent(case: Case, policy: Policy) -> Verdict:
@@ -145,7 +152,8 @@ def _rule_2(case: Case, policy: Policy) -> Verdict:
     """A cancel was asked for: its confirmation or a fill may be on its way, so look twice; what
     stays absent when nothing can be under way any more is for a person."""
     bound_us = min(policy.max_in_flight_us, policy.age_threshold_us)
-    late = case.age_us is None or case.age_us >= bound_us
+    asked_us = case.age_us if case.cancel_age_us is None else case.cancel_age_us
+    late = asked_us is None or asked_us >= bound_us
     return Verdict.HOLD if late and case.repeated else Verdict.NOTHING
 
 
@@ -156,6 +164,7 @@ def _rule_3(case: Case, policy: Policy) -> Verdict:
     if is_old(case, policy):
         return Verdict.HOLD
     listed = case.state in (S.WORKING, S.PARTIALLY_FILLED)
-    if policy.assume_fill_when_young and case.known_there and (listed or case.state is S.UNKNOWN):
+    assumed = policy.assume_fill_when_young and case.known_there and not case.cancel_asked
+    if assumed and (listed or case.state is S.UNKNOWN):
         return Verdict.ASSUME_FILLED
     return Verdict.DOUBT if listed else Verdict.NOTHING

@@ -14,6 +14,8 @@ from attrs import frozen
 from fsm.events.orders import (
     OrderAcknowledged,
     OrderFilled,
+    OrderFillForetold,
+    OrderFillPaired,
     OrderFillSettled,
     OrderFillVoided,
     OrderIntended,
@@ -62,6 +64,8 @@ Event = (
     | OrderSent
     | OrderAcknowledged
     | OrderFilled
+    | OrderFillPaired
+    | OrderFillForetold
     | OrderFillSettled
     | OrderFillVoided
     | OrderMoved
@@ -127,6 +131,8 @@ __all__ = [
     "MessageUnprocessed",
     "ModeMoved",
     "OrderAcknowledged",
+    "OrderFillForetold",
+    "OrderFillPaired",
     "OrderFillSettled",
     "OrderFillVoided",
     "OrderFilled",

@@ -106,6 +106,38 @@ class OrderFilled:
     overfill: bool = False
     order_price: Decimal | None = None
     provenance: PnlSource = PnlSource.EXCHANGE
+    fetched: bool = False
+    """A query of ours brought it: the stream may tell the same without a trade id."""
+    timeless: bool = False
+    """The venue told no time: `venue_us` is when it was booked."""
+
+    @property
+    def stream(self) -> str:
+        return f"order/{self.client_order_id}"
+
+
+@frozen(slots=True, kw_only=True)
+class OrderFillPaired:
+    """A booked fill is known by another name as well: it was told with and without a trade id."""
+
+    client_order_id: str
+    trade_id: str
+    other_id: str
+
+    @property
+    def stream(self) -> str:
+        return f"order/{self.client_order_id}"
+
+
+@frozen(slots=True, kw_only=True)
+class OrderFillForetold:
+    """A void or a settlement came before the trade that it names: it waits for that trade."""
+
+    client_order_id: str
+    trade_id: str
+    voided: bool
+    realized_pnl: Decimal | None = None
+    fee: Decimal | None = None
 
     @property
     def stream(self) -> str:

@@ -197,7 +197,7 @@ def folded_order(core: Core) -> Order | None:
             order = created(event, at_us)
         elif order is not None:
             order.evolve(event)
-            order.note_departure(at_us)
+            order.note_time(event, at_us)
     return order
 
 

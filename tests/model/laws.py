@@ -31,7 +31,7 @@ def business(core: Core) -> tuple[Any, ...]:
 def may_be_moved_by_a_failure(core: Core) -> bool:
     """Whether the pass holds something that was found: the last answer lets it be looked at."""
     run = core.books.reconciler.current
-    return run is not None and bool(run.listing or run.ended)
+    return run is not None and bool(run.listing or run.ended or run.absent)
 
 
 def _events(core: Core) -> list[ev.Event]:

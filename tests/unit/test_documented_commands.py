@@ -67,6 +67,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
     steps = steps_of(ROOT / "docs/tutorial.md")
     assert len(steps) > 15

@@ -154,7 +154,7 @@ class Exchange:
 
     def cancel(self, cancel: Cancel) -> None:
         """Take an open order off the book, or say why not."""
-        order = self.find(cancel.client_order_id)
+        order = self.find(cancel.client_order_id, cancel.venue_order_id)
         if order is not None and cancel.venue_order_id not in (None, order.venue_order_id):
             order = None
         if order is None or order.state != OPEN:
@@ -178,9 +178,14 @@ class Exchange:
             )
         )
 
-    def find(self, client_order_id: str) -> SimOrder | None:
-        """An order by its client id, in whatever state."""
-        return self.open.get(client_order_id) or self.store.find(client_order_id)
+    def find(self, client_order_id: str, venue_order_id: str | None = None) -> SimOrder | None:
+        """An order by its client id, in whatever state; else an open one by the venue's id, as
+        whoever did not place it knows it."""
+        order = self.open.get(client_order_id) or self.store.find(client_order_id)
+        if order is None and venue_order_id is not None:
+            by_venue = (o for o in self.open.values() if o.venue_order_id == venue_order_id)
+            order = next(by_venue, None)
+        return order
 
     def _place(self, order: SimOrder, time_in_force: TimeInForce, plan: Plan, book: Book) -> None:
         self.emit(

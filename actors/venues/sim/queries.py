@@ -22,7 +22,7 @@ def answer(exchange: Exchange, query: Query) -> VenueAnswer:
     """What the venue says to a query at `exchange.now_us`."""
     now_us = exchange.now_us
     if isinstance(query, QueryOrder):
-        order = exchange.find(query.client_order_id)
+        order = exchange.find(query.client_order_id, query.venue_order_id)
         return OrderAnswer(
             request_id=query.request_id,
             client_order_id=query.client_order_id,

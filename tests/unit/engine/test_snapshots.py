@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from actors import fold, snapshot
+from actors import messages as msg
 from actors.fold import folded, snapshot_difference
 from actors.registry import Books
 from actors.runtime.ids import IdSource
@@ -20,9 +22,12 @@ from actors.snapshot import (
 )
 from actors.snapshot_process import make_snapshot
 from actors.world import Rules, World
+from fsm import facts
+from fsm.vocabulary import Side
 from storage import chain_check
 from storage.journal import GENESIS, Head, JournalDamaged, JournalReader
 from tests.engines import run_synthetic, simulated_engine
+from tests.unit.engine.handmade import START_US, Bench, fill, reported
 
 STRATEGIES = ("always-trade-canary", "momentum")
 
@@ -89,6 +94,32 @@ def test_from_wherever_the_snapshot_is_the_books_become_the_same(database: Path)
         keep(database, upto)
         state, found = start(database)
         assert (expected, head.seq) == (state, found.head.seq), f"from a snapshot at {upto}"
+
+
+def test_what_was_told_of_trades_is_in_the_snapshot(tmp_path: Path) -> None:
+    """Other names, voids that came early, a cancel that was asked for, a sale of too much."""
+    bench = Bench(tmp_path)
+    bench.place()
+    bench.accept()
+    bench.venue.open = {"a": reported(filled="4")}
+    bench.venue.fills = [fill("t1", "4", venue_us=START_US + 7)]
+    bench.tell(msg.PassDue("orders"))
+    bench.fill(None, "4", venue_us=START_US + 7)
+    bench.say(facts.FillVoided(trade_id="t2", client_order_id="a"))
+    bench.place("b", side=Side.SELL, qty=Decimal(8))
+    bench.accept("b")
+    bench.fill("t3", "8", "b")
+    bench.tell(msg.CancelOrder("a", "test"))
+    bench.kill()
+    whole, head = books_of(bench.database)
+    order = whole.world.orders["a"]
+    assert order.aliases
+    assert order.foretold
+    assert order.cancel_asked
+    assert {"XRP": Decimal(4)} == whole.world.ledger.oversold
+    for upto in range(1, head.seq):
+        keep(bench.database, upto)
+        assert captured(whole) == start(bench.database)[0], f"from a snapshot at {upto}"
 
 
 def test_the_process_keeps_what_a_fold_from_nothing_gives(database: Path) -> None:

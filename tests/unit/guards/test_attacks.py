@@ -135,6 +135,27 @@ def differ(bench: Bench, by: str) -> None:
     }
 
 
+def test_wallet_truth_switched_off_halts_all_the_same(tmp_path: Path) -> None:
+    """`enabled = false`: no DEGRADED, no row, no alert; and HALTED after five minutes."""
+    bench = compared(tmp_path, {"wallet_truth_degrades": False})
+    differ(bench, "-3")
+    bench.wait(200)
+    assert "ACTIVE" == bench.mode
+    bench.wait(600)
+    assert "ACTIVE" == bench.mode
+
+
+def test_a_difference_within_tolerance_does_not_end_wallet_truth(tmp_path: Path) -> None:
+    """Dust within tolerance lets a start trade (`warn`), and never lets DEGRADED go."""
+    bench = compared(tmp_path, wallet_truth={})
+    differ(bench, "-3")
+    bench.wait(130)
+    assert "DEGRADED" == bench.mode
+    differ(bench, "0.00005")
+    bench.wait(1_000)
+    assert "ACTIVE" == bench.mode
+
+
 # ------------------------------------------------------------------------------------------ drift
 
 
@@ -570,6 +591,23 @@ def test_what_waits_for_an_actor_in_quarantine_is_bounded(tmp_path: Path) -> Non
     bench.engine.system.before_decide = before
     bench.wait(3_600)
     assert len(bench.events(ev.MessageUnprocessed)) <= 10
+
+
+def test_the_flag_of_a_start_accepts_a_difference_that_came_days_later(tmp_path: Path) -> None:
+    """`--accept-truth-divergence` is about the difference that the operator saw at that start. Here
+    there was none; after a halt and a resume a new one of 300 is accepted by nobody."""
+    bench = guarded(tmp_path)
+    bench.kill()
+    bench.accept_divergence = True
+    bench.start()
+    bench.engine.release.connected = True
+    bench.wait(10)
+    assert "ACTIVE" == bench.mode
+    bench.tell(msg.Halt("operator_halt"))
+    differ(bench, "-300")
+    bench.do(msg.Resume("ann", "go on"))
+    bench.wait(10)
+    assert "HALTED" == bench.mode, bench.engine.books.mode.sources
 
 
 def test_a_stall_of_our_own_is_no_stale_feed(tmp_path: Path) -> None:

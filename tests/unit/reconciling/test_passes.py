@@ -314,3 +314,29 @@ def test_market_orders_and_unknown_prices_are_no_trouble(tmp_path: Path) -> None
     assert filled.price is None
     assert "entry_basis_missing" in bench.events(ev.PositionChanged)[0].flags
     assert all(isinstance(r.limit, int) for r in bench.venue.sent if isinstance(r, QueryFills))
+
+
+def test_an_absence_from_before_a_fill_of_the_same_pass_ends_nothing(tmp_path: Path) -> None:
+    """The list and the answer by id are older than their questions: from before the venue had it,
+    while the fills of the same pass already tell a part of it."""
+    bench = Bench(tmp_path)
+    bench.place()
+    bench.tell(msg.CancelOrder("a", "test", by_engine=True))
+    bench.say(facts.CancelRefused(client_order_id="a", reason="unknown order"))
+    bench.venue.fills = [fill("t1", "4", venue_us=bench.clock.now_us())]
+    bench.venue.orders["a"] = None
+    bench.venue.silent = True
+    look(bench)
+    for query in reversed(bench.venue.sent[-2:]):  # first the fills, then the list
+        bench.say(bench.venue._answer(query))
+    bench.say(bench.venue._answer(bench.venue.sent[-1]))
+    bench.venue.silent = False
+
+    assert (S.CANCELLED_BY_ENGINE, D(4)) == (bench.order().state, bench.order().filled_qty)
+    bench.venue.open = {"a": reported(filled="4")}
+    look(bench)
+    assert S.CANCELLED_BY_ENGINE is bench.order().state
+    assert bench.cancels() > 1
+    bench.venue.open = {}
+    look(bench)
+    assert S.CANCELED is bench.order().state

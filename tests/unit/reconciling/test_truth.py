@@ -259,8 +259,9 @@ def refuse(bench: Bench, count: int = 1) -> None:
         bench.wait(1)
 
 
-def test_a_position_that_was_sold_by_hand_is_closed_and_not_retried(bench: Bench) -> None:
-    wallet(bench, "1005", "1000")
+def test_a_position_that_was_sold_by_hand_is_closed_and_not_retried(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, opening={"USD": D(1000)})
+    wallet(bench, "1005", "0")
     stuck(bench, 6)
 
     position = bench.position()
@@ -274,8 +275,9 @@ def test_a_position_that_was_sold_by_hand_is_closed_and_not_retried(bench: Bench
     bench.proven()
 
 
-def test_a_part_that_was_sold_by_hand_leaves_an_exit_for_the_rest(bench: Bench) -> None:
-    wallet(bench, "995", "1006")
+def test_a_part_that_was_sold_by_hand_leaves_an_exit_for_the_rest(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, opening={"USD": D(1000)})
+    wallet(bench, "995", "6")
     stuck(bench, 6)
 
     position = bench.position()
