@@ -7,6 +7,7 @@ What it has observed is transient and starts empty after a restart; the latch is
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -48,7 +49,7 @@ class Gauge:
     context: dict[str, ContextValue] = field(factory=dict)
 
 
-class Guard:
+class Guard(ABC):
     """Base of all guards. A guard observes, trips and recovers; the rest is here.
 
     Subclasses state `name` (the source in the mode's set), `breaker`, `token` (of its log line),
@@ -84,16 +85,16 @@ class Guard:
 
     # --------------------------------------------------------------------------- of each guard
 
-    def observe(self, world: World) -> None:
+    def observe(self, world: World) -> None:  # noqa: B027 -- not every guard has windows
         """Take one observation at a guard tick; one that is missing is skipped, never zero."""
 
+    @abstractmethod
     def trips(self, world: World) -> Trip | None:
         """Whether it has to trip now; asked at each tick while its latch is open."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_well(self, world: World) -> bool:
         """Whether it has recovered; asked at each tick while its latch is shut."""
-        raise NotImplementedError
 
     def concerns(self, event: ev.Event, world: World) -> bool:
         """Whether it wants to hear of this event at all; asked before anything is set in motion."""
@@ -103,12 +104,12 @@ class Guard:
         """One of those that it `hears` was booked or said in this turn."""
         return None
 
-    def cleared(self) -> None:
+    def cleared(self) -> None:  # noqa: B027 -- nor anything to forget
         """Its latch was opened: forget what led to the trip."""
 
+    @abstractmethod
     def gauge(self, world: World) -> Gauge:
         """How far it is from tripping, for people."""
-        raise NotImplementedError
 
     def acknowledged(self, world: World) -> dict[str, str]:
         """What a person who opens it takes note of: figures from which it goes on."""
