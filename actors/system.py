@@ -126,9 +126,9 @@ class System:
         for crossed in follows.crossed:
             self._to_position(crossed, turn)
         if follows.decision is not None:
-            self._apply(self.books.door, follows.tick, follows.decision, turn)
-        for host, decision in self.desk.others(follows):
-            self._apply(host, follows.tick, decision, turn)
+            self.record(follows.decision, turn)
+        for _, decision in self.desk.others(follows):
+            self.record(decision, turn)
 
     # ----------------------------------------------------------------------------------- routing
 
@@ -149,7 +149,7 @@ class System:
     def _fact(self, fact: Any, turn: Turn) -> None:
         found = self.facts.find(fact)
         if isinstance(found, Decision):
-            self._apply(self.books.reconciler, fact, found, turn)
+            self.record(found, turn)
         else:
             self.decide(found, fact, turn)
 
@@ -163,7 +163,7 @@ class System:
     def _raise_signal(self, message: msg.RaiseSignal, turn: Turn) -> None:
         quote = self.world.quote(message.instrument)
         decision = raised(message.signal, message.strategy, message.instrument, quote, self.world)
-        self._apply(self.books.door, message, decision, turn)
+        self.record(decision, turn)
 
     def _about_guards(self, message: object, turn: Turn) -> None:
         GUARD_MESSAGES[type(message)](self._guard_turns, message, turn)
@@ -188,21 +188,21 @@ class System:
         self._to_reconciler(message, turn)
 
     def _placing(self, message: Any, turn: Turn) -> None:
-        self._apply(self.books.door, message, place(message, self.world), turn)
+        self.record(place(message, self.world), turn)
 
     def _session(self, message: Any, turn: Turn) -> None:
         starting = isinstance(message, msg.StartSession)
         decision = (
             start_session(message, self.books) if starting else end_session(message, self.books)
         )
-        self._apply(self.books.mode, message, decision, turn)
+        self.record(decision, turn)
         if starting:
             self._guard_turns.start(turn)
             self.isolation.deliver_unprocessed()
 
     def _snapshot(self, message: msg.SnapshotAccount, turn: Turn) -> None:
         decision = Decision(events=[account_snapshot(message, self.world)])
-        self._apply(self.books.door, message, decision, turn)
+        self.record(decision, turn)
 
     def _sweep(self, message: msg.Sweep, turn: Turn) -> None:
         """A chunk a turn; where there are many, what led to it commits before the first one."""
@@ -218,7 +218,7 @@ class System:
 
     def _gap(self, message: msg.FeedGapSeen, turn: Turn) -> None:
         decision = Decision(events=[self._gaps.recorded(message)])
-        self._apply(self.books.reconciler, message, decision, turn)
+        self.record(decision, turn)
 
     def _connection(self, message: Any, turn: Turn) -> None:
         """A lost stream changes no order; a new one means that something may have been missed."""
@@ -239,7 +239,7 @@ class System:
 
     def _funding(self, fact: facts.FundingPaid, turn: Turn) -> None:
         decision = self.facts.funding(fact)
-        self._apply(self.books.reconciler, fact, decision, turn)
+        self.record(decision, turn)
 
     def _nobody(self, message: object, turn: Turn, why: str) -> None:
         if message is self.asked:
@@ -274,10 +274,6 @@ class System:
             self.isolation.enter(actor.address, message, error, turn)
         else:
             self._record(decision, payloads, turn)
-
-    def _apply(self, actor: Any, message: object, decision: Decision, turn: Turn) -> None:
-        """Record a decision that was made outside of `_decide`."""
-        self._record(decision, [encode(event) for event in decision.events], turn)
 
     def _record(self, decision: Decision, payloads: list[bytes], turn: Turn) -> None:
         if decision.ignored is not None:

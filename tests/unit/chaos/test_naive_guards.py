@@ -17,7 +17,7 @@ from actors.guards.latch import DEGRADE
 from actors.guards.quotes import fresh_mid
 from actors.runtime.actor import Refused
 from fsm.mode import ModeState
-from tests.unit.chaos.runs import ROOT, run_file
+from tests.unit.chaos.runs import ROOT, fails_with
 
 Patch = pytest.MonkeyPatch
 
@@ -111,7 +111,4 @@ NAIVE: dict[str, list[Callable[[Patch], None]]] = {
 def test_a_naive_build_fails_the_scenario(
     incident: str, naive: Callable[[Patch], None], monkeypatch: Patch
 ) -> None:
-    path = ROOT / "incidents" / f"{incident}.toml"
-    assert run_file(path).passed
-    naive(monkeypatch)
-    assert not run_file(path).passed
+    fails_with(ROOT / "incidents" / f"{incident}.toml", lambda: naive(monkeypatch))
