@@ -194,6 +194,16 @@ class ResolveHeld:
     """The venue's trades that the person names."""
 
 
+@frozen(slots=True, kw_only=True)
+class AttributeFact:
+    """A person says whose an unresolved fact is; without an order it is dismissed."""
+
+    seq: int
+    client_order_id: str | None
+    who: str
+    why: str
+
+
 @frozen(slots=True)
 class RequestExit:
     """A wish to leave a position; all wishes meet in its one exit decision (L6)."""

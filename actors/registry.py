@@ -28,6 +28,8 @@ from storage.journal import JournalReader
 _MONEY = frozenset(
     {ev.OrderFilled, ev.OrderFillVoided, ev.PositionChanged, ev.CapitalRecorded, ev.FundingBooked}
 )
+#: Open facts that are looked for when a fact finds its order.
+_UNRESOLVED_MAX = 1_000
 
 
 class Books:
@@ -52,6 +54,8 @@ class Books:
         self.last_truth: str | None = None
         """What the last session that ended found of the venue; None before there was one."""
         self.venue_ids: dict[str, str] = {}
+        self.unresolved: dict[str, list[int]] = {}
+        """Facts that nobody could place yet, by what they are told again under; the newest."""
         world.find_by_venue_id = self.client_order_id
         world.order_exists = self.order_exists
         world.find_order = self.order
@@ -229,6 +233,20 @@ class Books:
     def _restored(self, event: ev.ActorRestored, at_us: int) -> None:
         self.unprocessed.pop(event.actor, None)
 
+    def _fact_unresolved(self, event: ev.FactUnresolved, at_us: int) -> None:
+        if event.key:
+            self.unresolved.setdefault(event.key, []).append(self.world.seq)
+            if len(self.unresolved) > _UNRESOLVED_MAX:  # the table has it, a person may place it
+                del self.unresolved[next(iter(self.unresolved))]
+
+    def _fact_resolved(self, event: ev.FactResolved, at_us: int) -> None:
+        for key, seqs in self.unresolved.items():
+            if event.fact_seq in seqs:
+                seqs.remove(event.fact_seq)
+                if not seqs:
+                    del self.unresolved[key]
+                return
+
     def _gap(self, event: ev.FeedGapRecorded, at_us: int) -> None:
         if not event.grown:
             self.markets.view(event.instrument).gaps += 1
@@ -362,4 +380,6 @@ _APPLY: dict[type, Callable[..., None]] = {
     ev.MessageUnprocessed: Books._unprocessed,
     ev.ActorRestored: Books._restored,
     ev.FeedGapRecorded: Books._gap,
+    ev.FactUnresolved: Books._fact_unresolved,
+    ev.FactResolved: Books._fact_resolved,
 }

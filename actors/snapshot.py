@@ -72,6 +72,7 @@ class BooksState:
     venue_ids: dict[str, str]
     missed: list[str]
     gaps: dict[str, int] = field(factory=dict)
+    unresolved: dict[str, list[int]] = field(factory=dict)
     seen_orders: bytes = b""
     seen_positions: bytes = b""
 
@@ -115,6 +116,7 @@ def captured(books: Books) -> bytes:
             last_truth=books.last_truth,
             venue_ids=books.venue_ids,
             missed=list(books.missed),
+            unresolved=books.unresolved,
             gaps={name: view.gaps for name, view in world.markets.items() if view.gaps},
             seen_orders=zlib.compress(books.seen_orders.bits, 1),
             seen_positions=zlib.compress(books.seen_positions.bits, 1),
@@ -156,6 +158,7 @@ def restored(data: bytes, books: Books, seq: int) -> None:
     reconciler.inferred = state.inferred
     books.unprocessed, books.venue_ids = state.unprocessed, state.venue_ids
     books.last_session_clean, books.last_truth = state.last_session_clean, state.last_truth
+    books.unresolved = state.unresolved
     books.missed |= dict.fromkeys(state.missed)
     for name, gaps in state.gaps.items():
         books.markets.view(name).gaps = gaps

@@ -301,6 +301,7 @@ _COUNTERS = (
 
 def _counters(books: Books, live: Live | None) -> Document:
     counters = dict.fromkeys(_COUNTERS, 0) | books.counters
+    counters["unresolved_open"] = sum(len(seqs) for seqs in books.unresolved.values())
     if live is not None:
         counters |= {
             "ignored_facts": live.ignored,

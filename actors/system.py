@@ -150,12 +150,21 @@ class System:
         found = self.facts.find(fact)
         if isinstance(found, Decision):
             self.record(found, turn)
-        else:
-            self.decide(found, fact, turn)
+            return
+        placed = self.facts.unresolved.placed_by(fact, found)
+        self.decide(found, fact, turn)
+        if placed:
+            self.record(self.facts.unresolved.placed(placed, found), turn)
 
     def _retry_facts(self, message: object, turn: Turn) -> None:
-        for fact in self.facts.take_waiting():
+        for fact in self.facts.unresolved.take_waiting():
             self._fact(fact, turn)
+
+    def _attribute(self, message: msg.AttributeFact, turn: Turn) -> None:
+        decision, order, fact = self.facts.unresolved.attributed(message)
+        self.record(decision, turn)
+        if order is not None:
+            self.decide(order, fact, turn)
 
     def _to_mode(self, message: Any, turn: Turn) -> None:
         self.decide(self.books.mode, message, turn)
@@ -298,7 +307,7 @@ class System:
             claimed = claim(venue_id, order_id, self.world)
             if claimed is not None:
                 self._queue.append(claimed)
-            if self.facts.waiting:
+            if self.facts.unresolved.waiting:
                 self._queue.append(msg.RetryUnresolved())
         turn.effects += decision.effects
         self._queue.extend(decision.tells)
@@ -403,6 +412,7 @@ _ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
     msg.PlaceOrder: System._placing,
     msg.RestoreActor: System._restore,
     msg.RetryUnresolved: System._retry_facts,
+    msg.AttributeFact: System._attribute,
     msg.SnapshotAccount: System._snapshot,
     msg.Sweep: System._sweep,
     msg.BooksPassDue: System._books_due,

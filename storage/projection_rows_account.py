@@ -86,6 +86,35 @@ def _anomaly(batch: Batch, at: Recorded, e: ev.AnomalyRecorded) -> None:
         batch.add_flag("orders", e.client_order_id, e.kind)
 
 
+@on(ev.FactUnresolved)
+def _fact_unresolved(batch: Batch, at: Recorded, e: ev.FactUnresolved) -> None:
+    batch.insert(
+        "unresolved_facts",
+        at.seq,
+        {
+            "seq": at.seq,
+            "fact": e.fact,
+            "payload": e.payload,
+            "reason": e.reason,
+            "at": when(at.at_us),
+        },
+    )
+
+
+@on(ev.FactResolved)
+def _fact_resolved(batch: Batch, at: Recorded, e: ev.FactResolved) -> None:
+    batch.update(
+        "unresolved_facts",
+        e.fact_seq,
+        {
+            "resolved_at": when(at.at_us),
+            "resolved_as": e.resolved_as,
+            "who": e.who,
+            "why": e.why,
+        },
+    )
+
+
 @on(ev.BooksCompared)
 def _books_compared(batch: Batch, at: Recorded, e: ev.BooksCompared) -> None:
     batch.insert(

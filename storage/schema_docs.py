@@ -160,6 +160,15 @@ COLUMNS: dict[str, dict[str, str]] = {
         "seen": "what was seen",
         "done": "what was done",
     },
+    "unresolved_facts": {
+        "fact": "the kind of fact, a class of `fsm/facts.py`",
+        "payload": "the fact as JSON; from before version 5 of the schema in words",
+        "reason": "why it matched nothing",
+        "resolved_at": "when it was placed or dismissed, empty while it is open",
+        "resolved_as": "`order/ID` that it was booked for, or `dismissed`",
+        "who": "the person who said so; empty where it found its order by itself",
+        "why": "how they know",
+    },
     "truth_snapshots": {
         "status": "`ok`, `warn`, `halt` or `unverified`",
         "deltas": "JSON object of differences by asset or instrument",

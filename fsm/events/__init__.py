@@ -43,6 +43,7 @@ from fsm.events.system import (
     CapitalRecorded,
     ContextValue,
     ControlMoved,
+    FactResolved,
     FactUnresolved,
     FeedGapRecorded,
     FundingBooked,
@@ -85,6 +86,7 @@ Event = (
     | WatermarkMoved
     | AnomalyRecorded
     | FactUnresolved
+    | FactResolved
     | MessageUnprocessed
     | ActorRestored
     | FeedGapRecorded
@@ -123,6 +125,7 @@ __all__ = [
     "EVENT_TYPES",
     "Event",
     "ExitDecided",
+    "FactResolved",
     "FactUnresolved",
     "FeedGapRecorded",
     "FundingBooked",
