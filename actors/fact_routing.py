@@ -15,9 +15,8 @@ from actors.reconciling.externals import is_external
 from actors.registry import Books
 from actors.runtime.actor import Decision
 from actors.unresolved_facts import UnresolvedFacts
-from fsm import events as ev
+from actors.venue_settlements import VenueSettlements
 from fsm import facts
-from fsm.money import plain
 from fsm.order import TERMINAL
 
 #: Keys of fills that were looked up: a minute of them at a thousand a second, 10 MB.
@@ -31,6 +30,7 @@ class FactRouter:
         self.books = books
         self.keys = KnownKeys(books)
         self.unresolved = UnresolvedFacts(books, self.keys)
+        self.settlements = VenueSettlements(books, self.keys, self.unresolved)
         self._booked: dict[str, None] = {}
         self.fetched_again = 0
         """Fills that a pass brought and that were booked: they were left out."""
@@ -54,6 +54,10 @@ class FactRouter:
             order = owner or order
         if order is None and order_id is None and venue_id is None:
             order = self._by_state(fact) if isinstance(fact, facts.OrderFill) else None
+        if order is None and isinstance(fact, facts.FillSettled):
+            closing = self.settlements.closure_settled(fact)
+            if closing is not None:
+                return closing
         return self.unresolved.keep(fact, order_id or venue_id) if order is None else order
 
     def _owner(self, fact: Any, venue_id: str, order: Order | None) -> str | None:
@@ -157,27 +161,3 @@ class FactRouter:
         counters = self.books.counters
         counters["fills_routed_by_state_total"] = counters.get("fills_routed_by_state_total", 0) + 1
         return candidates[0]
-
-    def funding(self, fact: facts.FundingPaid) -> Decision:
-        """Book a funding payment exactly once (X11); an unknown instrument is unresolved (X27)."""
-        spec = self.books.world.instruments.get(fact.instrument)
-        if spec is None:
-            return self._not_booked(fact, f"no instrument {fact.instrument}")
-        told = fact.funding_id or (str(fact.venue_us) if fact.venue_us else None)
-        identity = told or f"unnamed {plain(fact.amount)}"
-        key = f"{self.books.world.session.venue}|main|{fact.instrument}|funding|{identity}"
-        decision = Decision()
-        if not self.keys.is_news(key, decision):
-            if told is None:
-                return self._not_booked(fact, "no id and no time: it may be the one booked")
-            return Decision.ignore("duplicate: this funding is booked")
-        event = ev.FundingBooked(
-            instrument=fact.instrument, asset=spec.quote, amount=fact.amount, funding_id=identity
-        )
-        decision.events.append(event)
-        return decision
-
-    def _not_booked(self, fact: facts.FundingPaid, reason: str) -> Decision:
-        decision = Decision()
-        self.unresolved.record_again(fact, reason, decision)
-        return decision

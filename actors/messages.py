@@ -29,6 +29,10 @@ from actors.mode_messages import SetControl as SetControl
 from actors.mode_messages import StopSession as StopSession
 from actors.mode_messages import Sweep as Sweep
 from actors.mode_messages import WithdrawLeft as WithdrawLeft
+from actors.settlement_messages import ClosedAtVenue as ClosedAtVenue
+from actors.settlement_messages import ClosureSettled as ClosureSettled
+from actors.settlement_messages import ResolvedForPosition as ResolvedForPosition
+from actors.settlement_messages import SettleLate as SettleLate
 from actors.strategies.base import Signal
 from fsm.events import (
     OrderFilled,

@@ -26,7 +26,14 @@ from fsm.vocabulary import OrderRole, PnlSource
 from storage.journal import JournalReader
 
 _MONEY = frozenset(
-    {ev.OrderFilled, ev.OrderFillVoided, ev.PositionChanged, ev.CapitalRecorded, ev.FundingBooked}
+    {
+        ev.OrderFilled,
+        ev.OrderFillVoided,
+        ev.PositionChanged,
+        ev.CapitalRecorded,
+        ev.FundingBooked,
+        ev.InstrumentSettled,
+    }
 )
 #: Open facts that are looked for when a fact finds its order.
 _UNRESOLVED_MAX = 1_000
@@ -56,6 +63,8 @@ class Books:
         self.venue_ids: dict[str, str] = {}
         self.unresolved: dict[str, list[int]] = {}
         """Facts that nobody could place yet, by what they are told again under; the newest."""
+        self.unpriced_closes: dict[str, str] = {}
+        """Closings at the venue that were told without a price: trade id -> position."""
         world.find_by_venue_id = self.client_order_id
         world.order_exists = self.order_exists
         world.find_order = self.order
@@ -171,6 +180,14 @@ class Books:
         self._count_open(event.strategy, event.instrument, 1)
         self.world.by_instrument.setdefault(event.instrument, {})[event.position_id] = None
         self.markets.changed(event.instrument)
+
+    def _position_changed(self, event: ev.PositionChanged, at_us: int) -> None:
+        if event.client_order_id is None and event.trade_id is not None:
+            if "realized_skipped_no_price" in event.flags:
+                self.unpriced_closes[event.trade_id] = event.position_id
+            elif event.cause == "settlement":
+                self.unpriced_closes.pop(event.trade_id, None)
+        self._position_event(event, at_us)
 
     def _position_event(self, event: Any, at_us: int) -> None:
         position = self.position(event.position_id)
@@ -364,7 +381,7 @@ _APPLY: dict[type, Callable[..., None]] = {
     ev.OrderFillVoided: Books._fill_event,
     ev.OrderMoved: Books._order_event,
     ev.PositionOpened: Books._position_opened,
-    ev.PositionChanged: Books._position_event,
+    ev.PositionChanged: Books._position_changed,
     ev.PositionMoved: Books._position_event,
     ev.ExitDecided: Books._position_event,
     ev.ProtectionMoved: Books._position_event,

@@ -73,6 +73,7 @@ class BooksState:
     missed: list[str]
     gaps: dict[str, int] = field(factory=dict)
     unresolved: dict[str, list[int]] = field(factory=dict)
+    unpriced_closes: dict[str, str] = field(factory=dict)
     seen_orders: bytes = b""
     seen_positions: bytes = b""
 
@@ -117,6 +118,7 @@ def captured(books: Books) -> bytes:
             venue_ids=books.venue_ids,
             missed=list(books.missed),
             unresolved=books.unresolved,
+            unpriced_closes=books.unpriced_closes,
             gaps={name: view.gaps for name, view in world.markets.items() if view.gaps},
             seen_orders=zlib.compress(books.seen_orders.bits, 1),
             seen_positions=zlib.compress(books.seen_positions.bits, 1),
@@ -158,7 +160,7 @@ def restored(data: bytes, books: Books, seq: int) -> None:
     reconciler.inferred = state.inferred
     books.unprocessed, books.venue_ids = state.unprocessed, state.venue_ids
     books.last_session_clean, books.last_truth = state.last_session_clean, state.last_truth
-    books.unresolved = state.unresolved
+    books.unresolved, books.unpriced_closes = state.unresolved, state.unpriced_closes
     books.missed |= dict.fromkeys(state.missed)
     for name, gaps in state.gaps.items():
         books.markets.view(name).gaps = gaps

@@ -42,6 +42,7 @@ from actors.runtime.lanes import Inbox
 from actors.sessions import Gaps, account_snapshot, end_session, start_session
 from actors.strategy_host import StrategyHost, raised
 from actors.sweeping import next_chunk
+from actors.venue_settlements import VenueSettlements, late_ones
 from fsm import events as ev
 from fsm import facts
 from fsm.machine import IllegalTrigger
@@ -246,9 +247,9 @@ class System:
         """A balance or position report is compared by the reconciler, never booked."""
         self._step(msg.PassDue("books"), turn)
 
-    def _funding(self, fact: facts.FundingPaid, turn: Turn) -> None:
-        decision = self.facts.funding(fact)
-        self.record(decision, turn)
+    def _settling(self, message: Any, turn: Turn) -> None:
+        """What the venue does by itself, and no order stands behind."""
+        self.record(_SETTLING[type(message)](self.facts.settlements, message), turn)
 
     def _nobody(self, message: object, turn: Turn, why: str) -> None:
         if message is self.asked:
@@ -311,6 +312,8 @@ class System:
                 self._queue.append(msg.RetryUnresolved())
         turn.effects += decision.effects
         self._queue.extend(decision.tells)
+        if self.world.ledger.resolved:
+            self._queue.extend(late_ones(events, self.world.ledger.resolved))
         # Behind what the event tells others: a fill has changed its position when guards look.
         hearers = self.guards.hearers
         if hearers and events:
@@ -387,7 +390,15 @@ class System:
         self.books.counters[name] = self.books.counters.get(name, 0) + 1
 
 
+_SETTLING: dict[type, Callable[[VenueSettlements, Any], Decision]] = {
+    facts.FundingPaid: VenueSettlements.funding,
+    facts.InstrumentResolved: VenueSettlements.resolved,
+    facts.PositionClosed: VenueSettlements.closed,
+    facts.UnknownExecution: VenueSettlements.unknown,
+    msg.SettleLate: VenueSettlements.late,
+}
 _ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
+    **dict.fromkeys(_SETTLING, System._settling),
     **dict.fromkeys(ORDER_MESSAGES, System._to_order),
     **dict.fromkeys(POSITION_MESSAGES, System._to_position),
     **dict.fromkeys(MODE_MESSAGES, System._to_mode),
@@ -398,7 +409,6 @@ _ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
     **dict.fromkeys((facts.VenueConnected, facts.VenueDisconnected), System._connection),
     **dict.fromkeys((facts.BalanceReport, facts.PositionReport), System._report),
     **dict.fromkeys((msg.StartSession, msg.EndSession), System._session),
-    facts.FundingPaid: System._funding,
     Tick: System._market,
     MarketTrade: System._market,
     MarketFollows: System._follow,

@@ -27,6 +27,8 @@ from fsm.vocabulary import OrderRole, Side
 
 #: What is added here is taken away again later; enough digits that nothing is lost in between.
 _EXACT = Context(prec=200)
+#: Causes of a position's change that no order of ours stands behind.
+AT_VENUE = frozenset({"manual_trade", "liquidation", "adl"})
 
 
 @frozen(slots=True)
@@ -101,6 +103,8 @@ class Ledger:
     reserved: dict[str, Decimal] = field(factory=dict)
     margin: Decimal = ZERO
     notional: Decimal = ZERO
+    resolved: dict[str, Decimal] = field(factory=dict)
+    """What a unit of an instrument that was settled for good paid, quote units."""
 
     def apply(self, event: ev.Event, seq: int) -> None:
         """Fold one event in."""
@@ -173,6 +177,20 @@ class Ledger:
     def _funding(self, event: ev.FundingBooked) -> None:
         self._move(event.asset, event.amount)
         self.funding += event.amount
+
+    def _instrument_settled(self, event: ev.InstrumentSettled) -> None:
+        """Everything of it becomes cash, in a position or not; realized PnL is the positions'."""
+        self.resolved[event.instrument] = event.payout
+        self._move(event.asset, event.cash)
+        instrument = self.instruments.get(event.instrument)
+        if instrument is None:
+            return
+        if instrument.is_margined:
+            self.nets.pop(instrument.name, None)
+            return
+        self._move(instrument.base, -event.qty)
+        self.wac.pop(instrument.base, None)
+        self.oversold.pop(instrument.base, None)
 
     def _intended(self, event: ev.OrderIntended) -> None:
         instrument = self.instruments.get(event.instrument)
@@ -303,18 +321,21 @@ class Ledger:
             self._move(
                 instrument.quote, event.realized_delta
             )  # its fill came without a price (P01)
-        if instrument is not None and event.cause == "manual_trade":
-            self._traded_away(instrument, event.qty_delta)
+        if instrument is not None and event.cause in AT_VENUE:
+            self._traded_away(instrument, event.qty_delta, event.price)
+        if instrument is not None and event.client_order_id is None and event.fee_quote:
+            self._move(instrument.quote, -event.fee_quote)  # no order's fill has taken it
         self._expose(event, margined=instrument is not None and instrument.is_margined)
 
-    def _traded_away(self, instrument: Instrument, delta: Decimal) -> None:
-        """Somebody traded at the venue (X17): the quantity is evident, what it brought is not, and
-        is left for the comparison with the wallet to show."""
+    def _traded_away(self, instrument: Instrument, delta: Decimal, price: Decimal | None) -> None:
+        """Somebody traded at the venue (X17): the quantity is evident. What it brought is booked
+        where the venue told the price, else left for the comparison with the wallet to show."""
         if instrument.is_margined:
-            net = apply_fill(self.net(instrument.name), delta, None)
-            self.nets[instrument.name] = net.holding
+            self._net(instrument, delta, price)
             return
         self._move(instrument.base, delta)
+        if price is not None:
+            self._move(instrument.quote, -delta * price)
         if instrument.base in self.wac:
             qty, average = self.wac[instrument.base]
             self.wac[instrument.base] = (max(qty + delta, ZERO), average)
@@ -373,6 +394,7 @@ _FOLDS: dict[type, Callable[[Ledger, Any], None]] = {
     ev.SessionStarted: Ledger._session_started,
     ev.CapitalRecorded: Ledger._capital,
     ev.FundingBooked: Ledger._funding,
+    ev.InstrumentSettled: Ledger._instrument_settled,
     ev.OrderIntended: Ledger._intended,
     ev.OrderMoved: Ledger._release_on_end,
     ev.OrderFilled: Ledger._filled,

@@ -47,6 +47,25 @@ def _funding(batch: Batch, at: Recorded, e: ev.FundingBooked) -> None:
     )
 
 
+@on(ev.InstrumentSettled)
+def _instrument_settled(batch: Batch, at: Recorded, e: ev.InstrumentSettled) -> None:
+    batch.insert(
+        "instrument_settlements",
+        at.seq,
+        {
+            "seq": at.seq,
+            "instrument": e.instrument,
+            "payout": e.payout,
+            "qty": e.qty,
+            "cash": e.cash,
+            "asset": e.asset,
+            "resolution_id": e.resolution_id,
+            "late": int(e.late),
+            "at": when(at.at_us),
+        },
+    )
+
+
 @on(ev.AccountSnapshotTaken)
 def _account(batch: Batch, at: Recorded, e: ev.AccountSnapshotTaken) -> None:
     batch.insert(

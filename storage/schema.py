@@ -174,6 +174,21 @@ PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
         "seq",
         "capital that came or went by itself, the opening balances among it",
     ),
+    "instrument_settlements": (
+        {
+            "seq": int,
+            "instrument": str,
+            "payout": str,
+            "qty": str,
+            "cash": str,
+            "asset": str,
+            "resolution_id": str,
+            "late": int,
+            "at": str,
+        },
+        "seq",
+        "one row a payout of an instrument: the account's whole holding of it becomes cash",
+    ),
     "circuit_breaker_events": (
         {
             "seq": int,

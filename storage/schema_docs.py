@@ -142,6 +142,14 @@ COLUMNS: dict[str, dict[str, str]] = {
         "price": "its price in quote units, where needed",
         "source_note": "where it came from",
     },
+    "instrument_settlements": {
+        "payout": "what each unit paid, quote units",
+        "qty": "the account's holding, in positions and outside of them, base units",
+        "cash": "what came for it, negative when it left",
+        "asset": "the asset that it came in",
+        "resolution_id": "the venue's name for it, empty where it gave none",
+        "late": "1 for what was filled or taken back after the first payout",
+    },
     "circuit_breaker_events": {
         "breaker": "guard and condition, the source, or the halt's reason",
         "condition": "what held, in words",

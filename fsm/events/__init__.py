@@ -29,6 +29,7 @@ from fsm.events.positions import (
     PositionOpened,
     ProtectionMoved,
 )
+from fsm.events.settlements import InstrumentSettled
 from fsm.events.signals import (
     RuleCheck,
     SignalDecided,
@@ -77,6 +78,7 @@ Event = (
     | ProtectionMoved
     | CapitalRecorded
     | FundingBooked
+    | InstrumentSettled
     | AccountSnapshotTaken
     | ModeMoved
     | GuardTripped
@@ -131,6 +133,7 @@ __all__ = [
     "FundingBooked",
     "GuardCleared",
     "GuardTripped",
+    "InstrumentSettled",
     "MessageUnprocessed",
     "ModeMoved",
     "OrderAcknowledged",
