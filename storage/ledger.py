@@ -75,6 +75,8 @@ class Ledger:
     exposures: dict[str, Exposure] = field(factory=dict)
     leverages: dict[str, Decimal] = field(factory=dict)
     nets: dict[str, Holding] = field(factory=dict)
+    last_net: tuple[str, Decimal] = ("", ZERO)
+    """The last fill on a margined instrument (order/trade), and what the net position realized."""
     reserved: dict[str, Decimal] = field(factory=dict)
     margin: Decimal = ZERO
     notional: Decimal = ZERO
@@ -300,6 +302,7 @@ class Ledger:
         if instrument.is_margined:
             paid = fee if event.fee_asset == instrument.quote else ZERO
             realized = self._net(instrument, signed, event.price)
+            self.last_net = f"{event.client_order_id}/{event.trade_id}", realized
             self.funds.explain(instrument.quote, realized - paid, venue_us)
             return
         self._move(instrument.base, signed)

@@ -179,7 +179,8 @@ class Position:
             self.stated.pop(key, None)
         elif closes and event.realized_source is PnlSource.KERNEL_ESTIMATE:
             self.estimated += 1
-            self.estimates[key] = event.realized_delta
+            if provenance.NETTED not in event.flags:
+                self.estimates[key] = event.realized_delta
             if len(self.estimates) > provenance.ESTIMATES_MAX:
                 del self.estimates[next(iter(self.estimates))]
 

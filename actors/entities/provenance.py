@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Estimates that wait for the venue's figure, the latest ones of a position (L9).
 ESTIMATES_MAX = 1_000
+#: A position that shares its instrument: the venue's figure is about all of them together.
+NETTED = "netted"
 #: How `Position.booked` names a trade whose realized PnL is the exchange's.
 STATED = "stated"
 _BPS = Decimal("0.0001")
@@ -42,6 +44,7 @@ class Told:
     settles: Decimal | None = None
     cash: Decimal = ZERO
     anomalies: list[ev.Event] = field(factory=list)
+    flags: tuple[str, ...] = ()
 
 
 NOTHING = Told()
@@ -61,12 +64,16 @@ def of_fill(
             return NOTHING
         cash = _proceeds(position, delta, stated, world)
         return Told(_EXCHANGE, _all(position, 0, stated=True), stated, cash)
-    if stated is None:
-        return Told(_OURS, _all(position, 1))
-    if _agree(step.realized, stated, fill, world):
+    ours = _as_netted(fill, step.realized, world)
+    netted = (NETTED,) if ours != step.realized else ()
+    agrees = stated is None or _agree(ours, stated, fill, world)
+    if stated is not None and agrees and not netted:
         return Told(_EXCHANGE, _all(position, 0, stated=True))
-    seen = _difference(fill.trade_id, step.realized, stated)
-    return Told(_OURS, _all(position, 1), anomalies=[_anomaly(position, fill, seen)])
+    told = Told(_OURS, _all(position, 1), flags=netted)
+    if stated is not None and not agrees:
+        seen = _difference(fill.trade_id, ours, stated)
+        told.anomalies.append(_anomaly(position, fill, seen))
+    return told
 
 
 def of_void(position: Position, void: ev.OrderFillVoided) -> Told:
@@ -110,6 +117,15 @@ def compared(position: Position, fact: ev.OrderFillSettled, world: World) -> Dec
         seen = _difference(fact.trade_id, estimate, fact.realized_pnl)
         decision.events.append(_anomaly(position, fact, seen))
     return decision
+
+
+def _as_netted(fill: ev.OrderFilled, realized: Decimal, world: World) -> Decimal:
+    """What the venue should state: it nets all positions of a margined instrument at one average
+    cost, which is ours where there is only one."""
+    spec = world.instruments.get(fill.instrument)
+    name, netted = world.ledger.last_net
+    same = name == f"{fill.client_order_id}/{fill.trade_id}"
+    return netted if spec is not None and spec.is_margined and same else realized
 
 
 def _closes(qty: Decimal, delta: Decimal) -> bool:

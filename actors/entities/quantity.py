@@ -45,7 +45,7 @@ def on_fill(position: Position, message: msg.FillForPosition, world: World) -> D
         holding=step.holding,
         realized=step.realized if told.settles is None else told.settles,
         fee=_fee_in_quote(fill.fee, fill.fee_asset, fill.price, world, position.instrument),
-        flags=flags if told.settles is None else (),
+        flags=(flags if told.settles is None else ()) + told.flags,
         price=fill.price,
         order_id=fill.client_order_id,
         trade_id=fill.trade_id,
