@@ -57,6 +57,7 @@ from actors.venues.socket_client import SocketVenue
 from fsm.instrument import Instrument
 from fsm.market import MarketData
 from fsm.timestamps import SECOND_US
+from storage.capital import CapitalUnreadable
 from storage.journal import JournalDamaged, check_before_writing
 from storage.schema import ForeignDatabase, SchemaTooNew
 
@@ -182,7 +183,7 @@ class Launch:
         )
         try:
             return Engine(settings, clock, gateway)
-        except SchemaTooNew as problem:
+        except (SchemaTooNew, CapitalUnreadable) as problem:
             raise LaunchError(str(problem), 3) from problem
         except JournalDamaged as problem:
             raise self._damaged(problem) from problem

@@ -57,6 +57,7 @@ COMMANDS = (
     ("sessions", "read_commands:sessions", "Every session, and why it ended."),
     ("events", "events_command:events", "The journal, once or as it grows."),
     ("explain", "explain_command:explain", "The whole story of an order, a position or an event."),
+    ("capital", "capital_command:capital_app", "Deposits, withdrawals and the basis of returns."),
     ("control", "control_command:control", "Pause, flatten, stop or resume the running service."),
     ("record", "record_command:record", "Record a feed, without trading."),
     ("verify", "upkeep_commands:verify", "Prove that record, tables and laws hold."),
@@ -138,6 +139,7 @@ def _with_advice(message: str, code: int) -> str:
 def _known(problem: BaseException) -> int | None:
     """Exit codes of our own errors; imported only now that something went wrong."""
     from actors.config import ConfigError
+    from storage.capital import CapitalUnreadable
     from storage.codec import UnknownEventType
     from storage.journal import JournalDamaged
     from storage.schema import SchemaTooNew
@@ -145,7 +147,7 @@ def _known(problem: BaseException) -> int | None:
 
     if isinstance(problem, ConfigError):
         return USAGE
-    if isinstance(problem, JournalDamaged | SchemaTooNew | UnknownEventType):
+    if isinstance(problem, JournalDamaged | SchemaTooNew | UnknownEventType | CapitalUnreadable):
         return REFUSED
     if isinstance(problem, JournalFailed):
         return JOURNAL_FAILED
