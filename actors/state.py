@@ -44,6 +44,7 @@ class Live:
     duplicates: int = 0
     restarts: int = 0
     recorder: dict[str, Any] = field(factory=dict)
+    backup: dict[str, Any] = field(factory=dict)
     guards: dict[str, dict[str, Any]] = field(factory=dict)
     """Each guard's own view: value, threshold, distance, observations."""
 
@@ -274,6 +275,9 @@ def _link(link: Link) -> Document:
     }
 
 
+_BACKUP = ("last_at", "last_seq", "folder", "failed")
+
+
 def _journal(head: Head, conn: sqlite3.Connection, live: Live | None) -> Document:
     path = conn.execute("PRAGMA database_list").fetchone()[2]
     wal = Path(f"{path}-wal") if path else None
@@ -282,6 +286,7 @@ def _journal(head: Head, conn: sqlite3.Connection, live: Live | None) -> Documen
         "hash": head.hash.hex(),
         "writer_lag_ms": live.writer_lag_ms if live else None,
         "wal_bytes": wal.stat().st_size if wal is not None and wal.exists() else 0,
+        "backup": dict.fromkeys(_BACKUP) | (live.backup if live else {}),
     }
 
 

@@ -240,6 +240,19 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 
 PROJECTION_STATE = "projection_state"
 
+#: In backups only: one row that says what the copy holds, so that it can be checked alone.
+MANIFEST = "backup_manifest"
+MANIFEST_COLUMNS: dict[str, type] = {
+    "seq": int,
+    "head_hash": str,
+    "schema_version": int,
+    "made_at": str,
+    "holdfast_version": str,
+    "reason": str,
+    "source": str,
+    "venue_sha256": str,
+}
+
 
 class SchemaTooNew(Exception):
     """The database was written by a newer version; this one must not touch it."""

@@ -6,7 +6,7 @@ decimal text, times are ISO 8601 text in UTC with microseconds, flags are 0 or 1
 
 from __future__ import annotations
 
-from storage.schema import PROJECTION_STATE, PROJECTIONS
+from storage.schema import MANIFEST, PROJECTION_STATE, PROJECTIONS
 
 RECORD: dict[str, tuple[str, dict[str, str]]] = {
     "journal": (
@@ -36,6 +36,23 @@ RECORD: dict[str, tuple[str, dict[str, str]]] = {
     PROJECTION_STATE: (
         "how far the tables below have followed the journal",
         {"name": "always `projections`", "seq": "the last event that they hold"},
+    ),
+}
+
+#: The one table that only a backup has.
+OF_BACKUPS: dict[str, tuple[str, dict[str, str]]] = {
+    MANIFEST: (
+        "one row, what a backup says of itself",
+        {
+            "seq": "the last event that it holds",
+            "head_hash": "that event's hash, hexadecimal",
+            "schema_version": "the schema that the copied database had",
+            "made_at": "when it was made",
+            "holdfast_version": "the version of holdfast that made it",
+            "reason": "`manual`, `scheduled` or `before_migration`",
+            "source": "file name of the database",
+            "venue_sha256": "SHA-256 of the simulated venue's record beside it; empty without one",
+        },
     ),
 }
 
@@ -213,6 +230,9 @@ def markdown() -> str:
     for name, (kinds, pk, about) in PROJECTIONS.items():
         rows = [(column, describe(name, column)) for column in kinds]
         parts.append(_section(name, f"{about}; key `{pk}`", rows))
+    parts.append("## In backups\n")
+    for name, (about, columns) in OF_BACKUPS.items():
+        parts.append(_section(name, about, list(columns.items())))
     return "\n".join(parts)
 
 
