@@ -325,6 +325,9 @@ def _read_value(dotted: str, kind: Any, at: attrs.Attribute[Any], setting: Setti
         problem = f"must be {type_name(kind)}, not {_shown(setting)}"
         raise ConfigError(f"{setting.source}: {dotted}: {problem}") from None
     low, high, choices = (at.metadata[name] for name in ("low", "high", "choices"))
+    if isinstance(value, str) and value.lower() in at.metadata["refused"]:
+        problem = at.metadata["refused"][value.lower()]
+        raise ConfigError(f"{setting.source}: {dotted}: {problem}")
     if choices and value not in choices:
         nearest = _nearest(str(value), list(choices))
         problem = f"must be one of {', '.join(choices)}, not {value!r}; did you mean {nearest}?"

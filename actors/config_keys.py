@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from actors.config_types import key
 from actors.guards.settings import GuardsConfig
-from fsm.instrument import Instrument
+from fsm.instrument import REFUSED_KINDS, Instrument
 from fsm.vocabulary import InstrumentKind, TradingMode
 
 _DAY_S = 86_400
@@ -240,7 +240,7 @@ class InstrumentConfig:
 
     base: str = key(attrs.NOTHING, "asset that is bought and sold")
     quote: str = key(attrs.NOTHING, "asset that it is priced in")
-    kind: str = key("spot", "market kind", choices=tuple(InstrumentKind))
+    kind: str = key("spot", "market kind", choices=tuple(InstrumentKind), refused=REFUSED_KINDS)
     price_tick: Decimal = key(Decimal("0.0001"), "price increment, quote units", 0, 10**9)
     qty_step: Decimal = key(Decimal("0.0001"), "quantity increment, base units", 0, 10**9)
     min_qty: Decimal = key(Decimal(0), "smallest order, base units", 0, 10**9)
