@@ -37,6 +37,7 @@ from actors.config_keys import (
     RiskConfig,
     Setting,
     Settings,
+    SizerConfig,
     StrategyConfig,
     SupervisionConfig,
     VenueConfig,
@@ -60,6 +61,7 @@ __all__ = [
     "RecorderConfig",
     "Reference",
     "RiskConfig",
+    "SizerConfig",
     "StrategyConfig",
     "SupervisionConfig",
     "VenueConfig",
@@ -247,7 +249,7 @@ def _build(settings: Settings, *, together: bool = True) -> Config:
         values[section] = {n: _build_section(cls, (section, n), settings) for n in names}
     config = Config(settings=dict(settings), **values)
     if together:
-        found = [*conflicts(config.guards)]
+        found = [*conflicts(config.guards), *config.sizer.problems()]
         if config.instruments:
             found += unknown_names(config.guards, config.instruments)
         refuse(config, found)
