@@ -14,6 +14,7 @@ from actors.entities.door import Door
 from actors.entities.mode import Mode
 from actors.entities.order import Order, created
 from actors.entities.position import Position, opened
+from actors.entities.sizer import Trades
 from actors.guards.latch import Latches
 from actors.markets import Markets
 from actors.reconciler import Reconciler
@@ -54,7 +55,7 @@ class Books:
         """Streams that are over since `begin_turn`: they may leave memory when it is durable."""
         self.mode, self.door, self.reconciler = Mode(), Door(), Reconciler()
         self.account = Account()
-        self.latches = Latches()
+        self.latches, self.trades = Latches(), Trades()
         self.markets = Markets(world)
         self.unprocessed: dict[str, list[ev.MessageUnprocessed]] = {}
         self.counters: dict[str, int] = {}
@@ -177,8 +178,16 @@ class Books:
         self._count_open(event.strategy, event.instrument, 1)
         self.world.by_instrument.setdefault(event.instrument, {})[event.position_id] = None
         self.markets.changed(event.instrument)
+        self._learn(event)
+
+    def _learn(self, event: Any) -> None:
+        """A trade that is over, or corrected, tells the sizer what it brought."""
+        result = self.trades.apply(event)
+        if result is not None:
+            self.world.sizer.feedback(result)
 
     def _position_event(self, event: Any, at_us: int) -> None:
+        self._learn(event)
         position = self.position(event.position_id)
         if position is not None:
             was_open = position.is_open

@@ -13,7 +13,8 @@ from typing import Any
 from attrs import evolve
 
 from actors.backups import BackupPlan
-from actors.config import Config, refuse
+from actors.config import Config, SizerConfig, refuse
+from actors.entities.sizer import SizerSettings
 from actors.guards.checks import unknown_names
 from actors.guards.desk import KINDS
 from actors.strategies import registry
@@ -86,10 +87,22 @@ def rules_from(config: Config) -> Rules:
         stale_after_us=_us(config.feed.stale_after_s),
         allowed_instruments=frozenset(risk.allowed_instruments),
         allowed_strategies=frozenset(risk.allowed_strategies),
+        sizer=sizer_settings(config.sizer),
         episodes_max=config.guards.episodes_max,
         guard_interval_us=_us(config.guards.interval_s),
         wallet_truth_degrades=config.guards.wallet_truth.enabled,
         guards=guards_on(config),
+    )
+
+
+def sizer_settings(config: SizerConfig) -> SizerSettings | None:
+    """The sizer's cap and tables; None while it is off."""
+    if not config.enabled:
+        return None
+    return SizerSettings(
+        leverage_max=config.leverage_max,
+        streaks={int(run): by for run, by in config.streak_multipliers.items()},
+        buckets={Decimal(least): by for least, by in config.bucket_multipliers.items()},
     )
 
 

@@ -22,6 +22,7 @@ from actors.chaos.strict import Wrong, duration_us, nearest, structure
 from actors.config import Config, ConfigError, config_reference, with_overrides
 from actors.guards.desk import KINDS
 from actors.toml_lines import toml_path
+from fsm.instrument import REFUSED_KINDS
 from fsm.vocabulary import InstrumentKind
 
 _STEPS: dict[str, type] = {
@@ -222,6 +223,9 @@ def _header(file: _File, steps: tuple[Step, ...]) -> Scenario:
 
 
 def _venue(file: _File, raw: Any) -> sc.VenueSection:
+    kind = raw.get("kind") if isinstance(raw, Mapping) else None
+    if isinstance(kind, str) and kind in REFUSED_KINDS:
+        raise file.wrong("venue.kind", REFUSED_KINDS[kind], ("venue", "kind"))
     venue = _built(file, sc.VenueSection, raw, "venue", ("venue",))
     if venue.kind is InstrumentKind.BINARY:
         raise file.wrong(

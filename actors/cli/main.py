@@ -59,6 +59,7 @@ COMMANDS = (
     ("explain", "explain_command:explain", "The whole story of an order, a position or an event."),
     ("capital", "capital_command:capital_app", "Deposits, withdrawals and the basis of returns."),
     ("control", "control_command:control", "Pause, flatten, stop or resume the running service."),
+    ("audit", "audit_command:audit", "An account statement against our arithmetic."),
     ("record", "record_command:record", "Record a feed, without trading."),
     ("verify", "upkeep_commands:verify", "Prove that record, tables and laws hold."),
     ("rebuild", "upkeep_commands:rebuild", "Drop the tables and fold the journal anew."),
