@@ -109,7 +109,9 @@ def _guards(books: Books, live: Live | None) -> Document:
 def _session(books: Books, live: Live | None) -> Document:
     session = books.world.session
     uptime = (
-        (live.now_us - session.started_at_us) / SECOND_US if live and session.session_id else None
+        max(live.now_us - session.started_at_us, 0) / SECOND_US
+        if live and session.session_id
+        else None
     )
     return {
         "id": session.session_id or None,
@@ -238,7 +240,9 @@ def _account(books: Books) -> Document:
 def _feeds(books: Books, live: Live | None) -> Document:
     return {
         name: {
-            "age_ms": (live.now_us - view.seen_at_us) // 1000 if live and view.ticks else None,
+            "age_ms": max(live.now_us - view.seen_at_us, 0) // 1000
+            if live and view.ticks
+            else None,
             "ticks": view.ticks,
             "trades": view.trades,
             "gaps": view.gaps,
@@ -305,6 +309,7 @@ _COUNTERS = (
 
 def _counters(books: Books, live: Live | None) -> Document:
     counters = dict.fromkeys(_COUNTERS, 0) | books.counters
+    counters["unresolved_open"] = sum(len(seqs) for seqs in books.unresolved.values())
     if live is not None:
         counters |= {
             "ignored_facts": live.ignored,

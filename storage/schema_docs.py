@@ -170,6 +170,14 @@ COLUMNS: dict[str, dict[str, str]] = {
         "why": "and why",
         "source_note": "where it came from",
     },
+    "instrument_settlements": {
+        "payout": "what each unit paid, quote units",
+        "qty": "the account's holding, in positions and outside of them, base units",
+        "cash": "what came for it, negative when it left",
+        "asset": "the asset that it came in",
+        "resolution_id": "the venue's name for it, empty where it gave none",
+        "late": "1 for what was filled or taken back after the first payout",
+    },
     "circuit_breaker_events": {
         "breaker": "guard and condition, the source, or the halt's reason",
         "condition": "what held, in words",
@@ -187,6 +195,15 @@ COLUMNS: dict[str, dict[str, str]] = {
         "kind": "a short word for it",
         "seen": "what was seen",
         "done": "what was done",
+    },
+    "unresolved_facts": {
+        "fact": "the kind of fact, a class of `fsm/facts.py`",
+        "payload": "the fact as JSON; from before version 5 of the schema in words",
+        "reason": "why it matched nothing",
+        "resolved_at": "when it was placed or dismissed, empty while it is open",
+        "resolved_as": "`order/ID` that it was booked for, or `dismissed`",
+        "who": "the person who said so; empty where it found its order by itself",
+        "why": "how they know",
     },
     "truth_snapshots": {
         "status": "`ok`, `warn`, `halt` or `unverified`",
