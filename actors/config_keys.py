@@ -115,6 +115,24 @@ class ReconcilerConfig:
 
 
 @frozen(kw_only=True)
+class LedgerConfig:
+    """How our arithmetic is held against the venue's own figures."""
+
+    pnl_tolerance: Decimal = key(
+        Decimal("0.02"),
+        "by how much a trade's realized PnL may differ from the venue's, quote units",
+        0,
+        10**9,
+    )
+    pnl_tolerance_bps: Decimal = key(
+        Decimal(1),
+        "the same in basis points of what the trade was worth; the larger one holds",
+        0,
+        10_000,
+    )
+
+
+@frozen(kw_only=True)
 class VenueConfig:
     """The venue gateway; `sim` is the simulated venue."""
 
@@ -313,6 +331,7 @@ class Config:
     lanes: LanesConfig = field(factory=LanesConfig)
     orders: OrdersConfig = field(factory=OrdersConfig)
     reconciler: ReconcilerConfig = field(factory=ReconcilerConfig)
+    ledger: LedgerConfig = field(factory=LedgerConfig)
     venue: VenueConfig = field(factory=VenueConfig)
     risk: RiskConfig = field(factory=RiskConfig)
     sizer: SizerConfig = field(factory=SizerConfig)

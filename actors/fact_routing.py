@@ -184,15 +184,23 @@ class FactRouter:
                 return self._keep_funding(fact, "no id and no time: it may be the one booked")
             return Decision.ignore("duplicate: this funding is booked")
         event = ev.FundingBooked(
-            instrument=fact.instrument, asset=spec.quote, amount=fact.amount, funding_id=identity
+            instrument=fact.instrument,
+            asset=spec.quote,
+            amount=fact.amount,
+            funding_id=identity,
+            venue_us=fact.venue_us,
         )
         decision.events.append(event)
         return decision
 
+    def is_recorded(self, key: str) -> bool:
+        """Whether the journal has this dedup key."""
+        reader = self.books.reader
+        return reader is not None and reader.has_dedup_key(key)
+
     def _is_news(self, key: str, decision: Decision) -> bool:
         """Whether nothing was recorded under this key, in the journal or on its way there."""
-        reader = self.books.reader
-        if key in self._known or (reader is not None and reader.has_dedup_key(key)):
+        if key in self._known or self.is_recorded(key):
             return False
         self._known[key] = None
         if len(self._known) > _WAITING_MAX:

@@ -401,7 +401,7 @@ class Reconciler:
     # ------------------------------------------------------------------------------------- books
 
     def _look_at_books(self, run: Pass, world: World, decision: Decision) -> None:
-        run.stage, run.books_seq = "compare", world.ledger_version()
+        run.stage, run.books_seq, run.books_us = "compare", world.ledger_version(), world.now_us
         run.looks_at_books += 1
         for query in questions(world):
             self._ask(query, run, world, decision)

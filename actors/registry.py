@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from actors.entities.account import Account
 from actors.entities.door import Door
 from actors.entities.mode import Mode
 from actors.entities.order import Order, created
@@ -27,7 +28,15 @@ from fsm.vocabulary import OrderRole, PnlSource
 from storage.journal import JournalReader
 
 _MONEY = frozenset(
-    {ev.OrderFilled, ev.OrderFillVoided, ev.PositionChanged, ev.CapitalRecorded, ev.FundingBooked}
+    {
+        ev.OrderFilled,
+        ev.OrderFillVoided,
+        ev.OrderFillSettled,
+        ev.PositionChanged,
+        ev.CapitalRecorded,
+        ev.ConversionBooked,
+        ev.FundingBooked,
+    }
 )
 
 
@@ -45,6 +54,7 @@ class Books:
         self.ended: dict[str, None] = {}
         """Streams that are over since `begin_turn`: they may leave memory when it is durable."""
         self.mode, self.door, self.reconciler = Mode(), Door(), Reconciler()
+        self.account = Account()
         self.latches, self.trades = Latches(), Trades()
         self.markets = Markets(world)
         self.unprocessed: dict[str, list[ev.MessageUnprocessed]] = {}
@@ -357,6 +367,7 @@ _APPLY: dict[type, Callable[..., None]] = {
     ev.PositionOpened: Books._position_opened,
     ev.PositionChanged: Books._position_event,
     ev.PositionMoved: Books._position_event,
+    ev.PnlCompared: Books._position_event,
     ev.ExitDecided: Books._position_event,
     ev.ProtectionMoved: Books._position_event,
     ev.ModeMoved: Books._mode_event,

@@ -122,19 +122,8 @@ def end_session(message: msg.EndSession, books: Books) -> Decision:
                 trigger=ModeTrigger.STOPPED, state=ModeState.STOPPED, reason=message.reason
             )
         )
-    view = world.ledger.view()
-    decision.events.append(
-        ev.AccountSnapshotTaken(
-            session_id=world.session.session_id,
-            reason="session_ended",
-            capital=view.capital,
-            capital_source=view.capital_source,
-            realized_pnl=view.realized_pnl,
-            fees_paid=view.fees_paid,
-            balances={asset: balance.total for asset, balance in view.balances.items()},
-            reserved={a: b.reserved for a, b in view.balances.items() if b.reserved},
-        )
-    )
+    ended = msg.SnapshotAccount("session_ended")
+    decision.events.append(account_snapshot(ended, world))
     decision.events.append(
         ev.SessionEnded(
             session_id=world.session.session_id,
@@ -160,6 +149,9 @@ def account_snapshot(message: msg.SnapshotAccount, world: World) -> ev.AccountSn
         fees_paid=view.fees_paid,
         balances={a: b.total for a, b in view.balances.items()},
         reserved={a: b.reserved for a, b in view.balances.items() if b.reserved},
+        capital_seq=view.capital_seq,
+        net_basis=view.net_basis,
+        funding=view.funding,
     )
 
 

@@ -71,6 +71,8 @@ def rules_from(config: Config) -> Rules:
         truth_tolerance_abs=reconciler.truth_tolerance_abs,
         truth_tolerance_bps=reconciler.truth_tolerance_bps,
         truth_tolerances=reconciler.truth_tolerances,
+        pnl_tolerance=config.ledger.pnl_tolerance,
+        pnl_tolerance_bps=config.ledger.pnl_tolerance_bps,
         truth_halt_after_us=_us(reconciler.truth_halt_after_s),
         max_in_flight_us=_us(config.venue.max_in_flight_s),
         max_position_usd=risk.max_position_usd,

@@ -50,6 +50,8 @@ class Rules:
     truth_tolerance_abs: Decimal = Decimal("0.0001")
     truth_tolerance_bps: Decimal = Decimal(5)
     truth_tolerances: Mapping[str, Decimal] = field(factory=dict)
+    pnl_tolerance: Decimal = Decimal("0.02")
+    pnl_tolerance_bps: Decimal = Decimal(1)
     truth_halt_after_us: int = 300 * SECOND_US
     max_position_usd: Decimal | None = Decimal(5)
     max_session_loss: Decimal | None = Decimal(20)
@@ -147,6 +149,8 @@ class World:
     """A fill that no known order explains, and that may be this order's since then."""
     owner_of_trade: Callable[[str, str], str | None] = lambda instrument, trade_id: None
     """Which order has booked a trade of an instrument, if any."""
+    is_recorded: Callable[[str], bool] = lambda key: False
+    """Whether something was journaled under this dedup key."""
     money_version: int = 0
     by_instrument: dict[str, dict[str, None]] = field(factory=dict)
 

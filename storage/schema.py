@@ -149,6 +149,9 @@ PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
             "reason": str,
             "capital": str,
             "capital_source": str,
+            "capital_seq": int,
+            "net_basis": str,
+            "funding": str,
             "realized_pnl": str,
             "fees_paid": str,
             "balances": str,
@@ -165,6 +168,13 @@ PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
             "asset": str,
             "amount": str,
             "price": str,
+            "value": str,
+            "basis_delta": str,
+            "net_basis_after": str,
+            "equity_before": str,
+            "ref": str,
+            "who": str,
+            "why": str,
             "source_note": str,
             "at": str,
         },
@@ -269,11 +279,16 @@ def _m4_what_became_of_trips(db: Database) -> None:
     create_projections(db)
 
 
+def _m5_ledger(db: Database) -> None:
+    create_projections(db)
+
+
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _m1_record,
     _m2_projections,
     _m3_fill_indexes,
     _m4_what_became_of_trips,
+    _m5_ledger,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

@@ -145,6 +145,21 @@ class Commands:
         wish: sc.ResetStep = step.action
         self._ask(step, msg.ResetGuard(wish.guard, wish.who, wish.why))
 
+    def _capital(self, step: Step) -> None:
+        wish: sc.CapitalStep = step.action
+        command = msg.BookCapital(
+            kind=wish.event,
+            asset=wish.asset,
+            amount=wish.amount,
+            price=wish.price,
+            prices=dict(wish.prices),
+            ref=wish.ref,
+            who=wish.who,
+            why=wish.why,
+            accept_breaches=wish.accept_breaches,
+        )
+        self._ask(step, command)
+
     def _tick(self, step: Step) -> None:
         tick: sc.TickStep = step.action
         now_us = self.engine.clock.now_us()
@@ -180,5 +195,6 @@ _COMMANDS: dict[str, Any] = {
     "recover": Commands._recover,
     "resolve": Commands._resolve,
     "reset": Commands._reset,
+    "capital": Commands._capital,
 }
 KINDS = tuple(_COMMANDS)

@@ -37,9 +37,10 @@ _STEPS: dict[str, type] = {
     "recover": sc.SourceStep,
     "resolve": sc.ResolveStep,
     "reset": sc.ResetStep,
+    "capital": sc.CapitalStep,
     "fault": sc.FaultStep,
 }
-_OTHER_STEPS = ("venue", "restart", "reconcile", "wait", "expect", "capital")
+_OTHER_STEPS = ("venue", "restart", "reconcile", "wait", "expect")
 _HEADER = (
     "name",
     "incident",
@@ -315,8 +316,6 @@ def _step(file: _File, index: int, raw: dict[str, Any]) -> Step:
 
 
 def _action(kind: str, value: Any) -> Any:
-    if kind == "capital":
-        raise Wrong(kind, "capital events come with a later version")
     if kind == "venue":
         return _venue_event(value)
     if kind == "restart":

@@ -24,6 +24,7 @@ from fsm.events.orders import (
 )
 from fsm.events.positions import (
     ExitDecided,
+    PnlCompared,
     PositionChanged,
     PositionMoved,
     PositionOpened,
@@ -40,9 +41,11 @@ from fsm.events.system import (
     AlertRaised,
     AnomalyRecorded,
     BooksCompared,
+    CapitalAnchored,
     CapitalRecorded,
     ContextValue,
     ControlMoved,
+    ConversionBooked,
     FactUnresolved,
     FeedGapRecorded,
     FundingBooked,
@@ -71,10 +74,13 @@ Event = (
     | OrderMoved
     | PositionOpened
     | PositionChanged
+    | PnlCompared
     | PositionMoved
     | ExitDecided
     | ProtectionMoved
     | CapitalRecorded
+    | ConversionBooked
+    | CapitalAnchored
     | FundingBooked
     | AccountSnapshotTaken
     | ModeMoved
@@ -117,9 +123,11 @@ __all__ = [
     "AlertRaised",
     "AnomalyRecorded",
     "BooksCompared",
+    "CapitalAnchored",
     "ContextValue",
     "CapitalRecorded",
     "ControlMoved",
+    "ConversionBooked",
     "EVENT_TYPES",
     "Event",
     "ExitDecided",
@@ -139,6 +147,7 @@ __all__ = [
     "OrderIntended",
     "OrderMoved",
     "OrderSent",
+    "PnlCompared",
     "PositionChanged",
     "PositionMoved",
     "PositionOpened",

@@ -86,7 +86,7 @@ class Story:
         story = cls()
         story.session("s1")
         for asset, amount in (opening or {"RLUSD": "100", "XRP": "50", "USDT": "1000"}).items():
-            story.tell(ev.CapitalRecorded(kind="deposit", asset=asset, amount=D(amount)))
+            story.tell(ev.CapitalRecorded(kind="opening", asset=asset, amount=D(amount)))
         return story
 
     def tell(self, *events: ev.Event) -> None:
