@@ -319,17 +319,24 @@ def test_without_capital_nothing_is_opened(tmp_path: Path) -> None:
 def test_a_lost_trade_lowers_the_next_and_foreign_money_in_mid_trade_does_not_hide_it(
     tmp_path: Path,
 ) -> None:
+    """A stranger's trade on the same account is a jump of the wallet; the capital snaps to it."""
     leverages = []
     for name, foreign in (("alone", None), ("shared", D(3)), ("robbed", D("-0.5"))):
         folder = tmp_path / name
         folder.mkdir()
         bench = bench_of(folder)
         trade(bench, 1, "")
+        ledger = bench.engine.world.ledger
         if foreign is not None:
+            before = ledger.capital
+            bench.say(facts.BalanceReport(asset="USD", total=D(5) + foreign))
             bench.say(facts.FundingPaid(instrument=PAIR, amount=foreign, funding_id="f1"))
+            assert before + 2 * foreign == ledger.capital
         priced(bench, "0.99", "x1")
         if foreign is not None:  # and back again, so that the next entry sees the same capital
             bench.say(facts.FundingPaid(instrument=PAIR, amount=-foreign, funding_id="f2"))
+            bench.say(facts.BalanceReport(asset="USD", total=D("4.90")))
+            assert D("4.90") == ledger.capital
         assert {"test": {bench.events(ev.PositionOpened)[0].position_id: D("-0.10")}} == (
             bench.engine.world.sizer.results
         )
