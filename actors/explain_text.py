@@ -168,6 +168,12 @@ def _changed(e: ev.PositionChanged) -> Said:
     return text, lines
 
 
+def _pnl_compared(e: ev.PnlCompared) -> Said:
+    verdict = "agrees with" if e.agrees else "differs from"
+    text = f"position {e.position_id}: the venue's realized PnL {verdict} ours"
+    return text, [f"trade {e.trade_id}: {plain(e.exchange)}, ours {plain(e.estimate)}"]
+
+
 def _position_moved(e: ev.PositionMoved) -> Said:
     why = f" ({e.reason})" if e.reason else ""
     lines = [f"flags: {', '.join(e.flags)}"] if e.flags else []
@@ -197,6 +203,30 @@ def _account(e: ev.AccountSnapshotTaken) -> Said:
     realized, fees = plain(e.realized_pnl), plain(e.fees_paid)
     text = f"account published ({e.reason}): capital {plain(e.capital)}"
     return text, [f"source {e.capital_source}, realized {realized}, fees paid {fees}"]
+
+
+def _capital(e: ev.CapitalRecorded) -> Said:
+    moved = f" of {plain(e.amount)} {e.asset}" if e.amount else ""
+    price = f" at {plain(e.price)}" if e.price is not None else ""
+    by = ": ".join(part for part in (e.who, e.why or e.source_note) if part)
+    lines = [by] if by else []
+    if e.basis_delta is not None and e.net_basis_before is not None:
+        after = e.net_basis_before + e.basis_delta
+        equity = _number(e.equity_before)
+        lines.append(
+            f"net basis {plain(e.net_basis_before)} -> {plain(after)}, equity before it {equity}"
+        )
+    return f"capital: {e.kind}{moved}{price}", lines
+
+
+def _conversion(e: ev.ConversionBooked) -> Said:
+    text = f"{plain(e.from_amount)} {e.from_asset} became {plain(e.to_amount)} {e.to_asset}"
+    return text, [f"against average cost {plain(e.realized)}", f"{e.who}: {e.why}"]
+
+
+def _anchored(e: ev.CapitalAnchored) -> Said:
+    text = f"capital anchored to the wallet of {plain(e.wallet)} {e.asset}"
+    return text, [f"{plain(e.drift)} beyond the books, told by the {e.origin}"]
 
 
 def _anomaly(e: ev.AnomalyRecorded) -> Said:
@@ -262,10 +292,14 @@ _WORDS: dict[type, Callable[[Any], Said]] = {
     ev.OrderMoved: _order_moved,
     ev.PositionOpened: _opened,
     ev.PositionChanged: _changed,
+    ev.PnlCompared: _pnl_compared,
     ev.PositionMoved: _position_moved,
     ev.ExitDecided: _exit,
     ev.ProtectionMoved: _protection,
     ev.AccountSnapshotTaken: _account,
+    ev.CapitalRecorded: _capital,
+    ev.ConversionBooked: _conversion,
+    ev.CapitalAnchored: _anchored,
     ev.AnomalyRecorded: _anomaly,
     ev.FactUnresolved: _fact_kept,
     ev.FactResolved: _fact_placed,

@@ -11,6 +11,9 @@ from decimal import Decimal
 
 from attrs import frozen
 
+from actors.account_messages import BookCapital as BookCapital
+from actors.account_messages import BookConversion as BookConversion
+from actors.account_messages import WalletSeen as WalletSeen
 from actors.guards.messages import AtGate as AtGate
 from actors.guards.messages import ForGuards as ForGuards
 from actors.guards.messages import GuardTick as GuardTick

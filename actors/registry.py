@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from actors.entities.account import Account
 from actors.entities.door import Door
 from actors.entities.mode import Mode
 from actors.entities.order import Order, created
 from actors.entities.position import Position, opened
+from actors.entities.sizer import Trades
 from actors.guards.latch import Latches
 from actors.markets import Markets
 from actors.reconciler import Reconciler
@@ -29,8 +31,10 @@ _MONEY = frozenset(
     {
         ev.OrderFilled,
         ev.OrderFillVoided,
+        ev.OrderFillSettled,
         ev.PositionChanged,
         ev.CapitalRecorded,
+        ev.ConversionBooked,
         ev.FundingBooked,
         ev.InstrumentSettled,
     }
@@ -54,7 +58,8 @@ class Books:
         self.ended: dict[str, None] = {}
         """Streams that are over since `begin_turn`: they may leave memory when it is durable."""
         self.mode, self.door, self.reconciler = Mode(), Door(), Reconciler()
-        self.latches = Latches()
+        self.account = Account()
+        self.latches, self.trades = Latches(), Trades()
         self.markets = Markets(world)
         self.unprocessed: dict[str, list[ev.MessageUnprocessed]] = {}
         self.counters: dict[str, int] = {}
@@ -181,6 +186,13 @@ class Books:
         self._count_open(event.strategy, event.instrument, 1)
         self.world.by_instrument.setdefault(event.instrument, {})[event.position_id] = None
         self.markets.changed(event.instrument)
+        self._learn(event)
+
+    def _learn(self, event: Any) -> None:
+        """A trade that is over, or corrected, tells the sizer what it brought."""
+        result = self.trades.apply(event)
+        if result is not None:
+            self.world.sizer.feedback(result)
 
     def _position_changed(self, event: ev.PositionChanged, at_us: int) -> None:
         if event.client_order_id is None and event.trade_id is not None:
@@ -191,6 +203,7 @@ class Books:
         self._position_event(event, at_us)
 
     def _position_event(self, event: Any, at_us: int) -> None:
+        self._learn(event)
         position = self.position(event.position_id)
         if position is not None:
             was_open = position.is_open
@@ -386,6 +399,7 @@ _APPLY: dict[type, Callable[..., None]] = {
     ev.PositionOpened: Books._position_opened,
     ev.PositionChanged: Books._position_changed,
     ev.PositionMoved: Books._position_event,
+    ev.PnlCompared: Books._position_event,
     ev.ExitDecided: Books._position_event,
     ev.ProtectionMoved: Books._position_event,
     ev.ModeMoved: Books._mode_event,

@@ -14,11 +14,13 @@ from typing import Any
 
 from attrs import field, frozen
 
+from actors.capital_plan import equity
+from actors.entities.account import proposals
 from actors.guards.desk import latch_view
 from actors.reconciling.link import Link
 from actors.recording.looking_back import NOBODY
 from actors.registry import Books
-from fsm.money import ZERO, plain
+from fsm.money import plain
 from fsm.order import OrderState
 from fsm.pnl import Holding, unrealized
 from fsm.timestamps import SECOND_US, iso_utc
@@ -42,6 +44,7 @@ class Live:
     duplicates: int = 0
     restarts: int = 0
     recorder: dict[str, Any] = field(factory=dict)
+    backup: dict[str, Any] = field(factory=dict)
     guards: dict[str, dict[str, Any]] = field(factory=dict)
     """Each guard's own view: value, threshold, distance, observations."""
 
@@ -208,32 +211,29 @@ def _position(books: Books, row: Document) -> Document:
 
 
 def _account(books: Books) -> Document:
-    ledger, view = books.world.ledger, books.world.ledger.view()
-    open_pnl = ZERO
-    for position in books.world.positions.values():
-        quote = books.world.quote(position.instrument)
-        mark = None if quote is None else quote.bid if position.qty > 0 else quote.ask
-        open_pnl += unrealized(position.holding, mark)
-    quotes = {spec.quote for spec in books.world.instruments.values() if spec.is_margined}
-    wallet = sum((ledger.balance(asset).total for asset in quotes), ZERO)
+    world, view = books.world, books.world.ledger.view()
+    deltas = books.reconciler.truth.deltas if books.reconciler.truth.status == "halt" else {}
     return {
         "capital": plain(view.capital),
         "capital_source": view.capital_source,
-        "e_wallet_balance": plain(wallet) if quotes else None,
-        "equity": plain(view.capital + open_pnl),
-        "net_basis": plain(ledger.seed),
+        "capital_seq": view.capital_seq,
+        "e_wallet_balance": None if view.wallet is None else plain(view.wallet),
+        "equity": plain(equity(world)),
+        "net_basis": plain(view.net_basis),
         "realized_pnl": plain(view.realized_pnl),
+        "realized_by": {source: plain(part) for source, part in view.realized_by.items()},
+        "realized_provisional": plain(view.realized_provisional),
         "fees_paid": plain(view.fees_paid),
+        "funding": plain(view.funding),
         "event_seq": view.event_seq,
         "balances": {
             asset: {"total": plain(b.total), "reserved": plain(b.reserved), "free": plain(b.free)}
             for asset, b in view.balances.items()
         },
         "wac": {asset: plain(price) for asset, price in view.wac.items()},
-        "margin": {
-            "used": plain(view.margin_used),
-            "free": plain(max(wallet - view.margin_used, ZERO)),
-        },
+        "unpriced": {asset: plain(qty) for asset, qty in view.unpriced.items()},
+        "margin": {"used": plain(view.margin_used), "free": plain(view.margin_free)},
+        "proposals": proposals(deltas, world),
     }
 
 
@@ -279,6 +279,9 @@ def _link(link: Link) -> Document:
     }
 
 
+_BACKUP = ("last_at", "last_seq", "folder", "failed")
+
+
 def _journal(head: Head, conn: sqlite3.Connection, live: Live | None) -> Document:
     path = conn.execute("PRAGMA database_list").fetchone()[2]
     wal = Path(f"{path}-wal") if path else None
@@ -287,6 +290,7 @@ def _journal(head: Head, conn: sqlite3.Connection, live: Live | None) -> Documen
         "hash": head.hash.hex(),
         "writer_lag_ms": live.writer_lag_ms if live else None,
         "wal_bytes": wal.stat().st_size if wal is not None and wal.exists() else 0,
+        "backup": dict.fromkeys(_BACKUP) | (live.backup if live else {}),
     }
 
 

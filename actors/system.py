@@ -24,6 +24,7 @@ from actors.guard_turns import GUARD_MESSAGES, GuardTurns
 from actors.guards.desk import GuardDesk
 from actors.market_desk import MarketDesk, MarketFollows
 from actors.message_groups import (
+    ACCOUNT_MESSAGES,
     ANSWERS,
     COMMANDS,
     MODE_MESSAGES,
@@ -67,6 +68,8 @@ class System:
         self.world.is_booked = self.facts.is_booked
         self.world.unexplained_fill = self.facts.unexplained
         self.world.owner_of_trade = self.facts.owner_of
+        self.world.is_recorded = self.facts.keys.is_known
+        books.account.breaches = lambda totals, prices: self.guards.breaches(totals, prices)
         self.world.is_connected = lambda: release.connected
         self.isolation = Quarantine(self, inbox.tell_local)
         self.quarantine = self.world.quarantined = self.isolation.held
@@ -243,8 +246,14 @@ class System:
         turn.effects.append(SetTimer("pass/books", self.world.rules.balances_interval_us, message))
         self._step(msg.PassDue("books"), turn)
 
+    def _to_account(self, message: Any, turn: Turn) -> None:
+        self.decide(self.books.account, message, turn)
+
     def _report(self, message: Any, turn: Turn) -> None:
-        """A balance or position report is compared by the reconciler, never booked."""
+        """A balance or position report is compared by the reconciler, never booked; what it says
+        of a margin wallet is where the capital figure snaps to."""
+        if isinstance(message, facts.BalanceReport):
+            self._to_account(message, turn)
         self._step(msg.PassDue("books"), turn)
 
     def _settling(self, message: Any, turn: Turn) -> None:
@@ -409,6 +418,7 @@ _ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
     **dict.fromkeys((facts.VenueConnected, facts.VenueDisconnected), System._connection),
     **dict.fromkeys((facts.BalanceReport, facts.PositionReport), System._report),
     **dict.fromkeys((msg.StartSession, msg.EndSession), System._session),
+    **dict.fromkeys(ACCOUNT_MESSAGES, System._to_account),
     Tick: System._market,
     MarketTrade: System._market,
     MarketFollows: System._follow,

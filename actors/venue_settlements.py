@@ -56,7 +56,11 @@ class VenueSettlements:
                 return self._not_booked(fact, "no id and no time: it may be the one booked")
             return Decision.ignore("duplicate: this funding is booked")
         event = ev.FundingBooked(
-            instrument=fact.instrument, asset=spec.quote, amount=fact.amount, funding_id=identity
+            instrument=fact.instrument,
+            asset=spec.quote,
+            amount=fact.amount,
+            funding_id=identity,
+            venue_us=fact.venue_us,
         )
         decision.events.append(event)
         return decision

@@ -25,7 +25,36 @@ def _capital(batch: Batch, at: Recorded, e: ev.CapitalRecorded) -> None:
             "asset": e.asset,
             "amount": e.amount,
             "price": e.price,
+            "value": e.value,
+            "basis_delta": e.basis_delta,
+            "net_basis_after": None
+            if e.net_basis_before is None or e.basis_delta is None
+            else e.net_basis_before + e.basis_delta,
+            "equity_before": e.equity_before,
+            "ref": e.ref or None,
+            "who": e.who or None,
+            "why": e.why or None,
             "source_note": e.source_note,
+            "at": when(at.at_us),
+        },
+    )
+
+
+@on(ev.ConversionBooked)
+def _conversion(batch: Batch, at: Recorded, e: ev.ConversionBooked) -> None:
+    batch.insert(
+        "capital_events",
+        at.seq,
+        {
+            "seq": at.seq,
+            "kind": "conversion",
+            "asset": e.to_asset,
+            "amount": e.to_amount,
+            "basis_delta": "0",
+            "ref": e.ref,
+            "who": e.who or None,
+            "why": e.why or None,
+            "source_note": f"for {plain(e.from_amount)} {e.from_asset}",
             "at": when(at.at_us),
         },
     )
@@ -77,6 +106,9 @@ def _account(batch: Batch, at: Recorded, e: ev.AccountSnapshotTaken) -> None:
             "reason": e.reason,
             "capital": e.capital,
             "capital_source": e.capital_source,
+            "capital_seq": e.capital_seq,
+            "net_basis": e.net_basis,
+            "funding": e.funding,
             "realized_pnl": e.realized_pnl,
             "fees_paid": e.fees_paid,
             "balances": compact_json({k: plain(v) for k, v in e.balances.items()}),

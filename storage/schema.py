@@ -152,6 +152,9 @@ PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
             "reason": str,
             "capital": str,
             "capital_source": str,
+            "capital_seq": int,
+            "net_basis": str,
+            "funding": str,
             "realized_pnl": str,
             "fees_paid": str,
             "balances": str,
@@ -168,6 +171,13 @@ PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
             "asset": str,
             "amount": str,
             "price": str,
+            "value": str,
+            "basis_delta": str,
+            "net_basis_after": str,
+            "equity_before": str,
+            "ref": str,
+            "who": str,
+            "why": str,
             "source_note": str,
             "at": str,
         },
@@ -262,6 +272,19 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 
 PROJECTION_STATE = "projection_state"
+
+#: In backups only: one row that says what the copy holds, so that it can be checked alone.
+MANIFEST = "backup_manifest"
+MANIFEST_COLUMNS: dict[str, type] = {
+    "seq": int,
+    "head_hash": str,
+    "schema_version": int,
+    "made_at": str,
+    "holdfast_version": str,
+    "reason": str,
+    "source": str,
+    "venue_sha256": str,
+}
 
 
 class SchemaTooNew(Exception):

@@ -6,7 +6,7 @@ decimal text, times are ISO 8601 text in UTC with microseconds, flags are 0 or 1
 
 from __future__ import annotations
 
-from storage.schema import PROJECTION_STATE, PROJECTIONS
+from storage.schema import MANIFEST, PROJECTION_STATE, PROJECTIONS
 
 RECORD: dict[str, tuple[str, dict[str, str]]] = {
     "journal": (
@@ -36,6 +36,23 @@ RECORD: dict[str, tuple[str, dict[str, str]]] = {
     PROJECTION_STATE: (
         "how far the tables below have followed the journal",
         {"name": "always `projections`", "seq": "the last event that they hold"},
+    ),
+}
+
+#: The one table that only a backup has.
+OF_BACKUPS: dict[str, tuple[str, dict[str, str]]] = {
+    MANIFEST: (
+        "one row, what a backup says of itself",
+        {
+            "seq": "the last event that it holds",
+            "head_hash": "that event's hash, hexadecimal",
+            "schema_version": "the schema that the copied database had",
+            "made_at": "when it was made",
+            "holdfast_version": "the version of holdfast that made it",
+            "reason": "`manual`, `scheduled` or `before_migration`",
+            "source": "file name of the database",
+            "venue_sha256": "SHA-256 of the simulated venue's record beside it; empty without one",
+        },
     ),
 }
 
@@ -128,18 +145,29 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "account_snapshots": {
         "reason": "why it was taken",
-        "capital": "opening capital plus realized profit and funding minus fees, quote units",
+        "capital": "what was put in plus realized profit and funding minus fees, quote units",
         "capital_source": "`seed`, `e_anchored` or `k_bridged`",
+        "capital_seq": "the event that made the capital figure",
+        "net_basis": "the denominator of every performance figure, quote units",
+        "funding": "funding received less paid, quote units",
         "realized_pnl": "realized profit before fees, quote units",
         "fees_paid": "fees, quote units",
         "balances": "JSON object, asset to total",
         "reserved": "JSON object, asset to what open orders hold back",
     },
     "capital_events": {
-        "kind": "`deposit`, `withdrawal`, `funding`, ...",
+        "kind": "`opening`, `init_basis`, `deposit`, `withdrawal`, `basis_commit`, `realignment`, "
+        "`conversion` (a row of the asset that came), `funding`",
         "asset": "which asset",
         "amount": "how much, negative when it left",
         "price": "its price in quote units, where needed",
+        "value": "what it was worth, quote units",
+        "basis_delta": "what it added to the net basis, quote units",
+        "net_basis_after": "the net basis with it",
+        "equity_before": "capital and open profit before it, by which a withdrawal takes profit",
+        "ref": "the transfer's id at the venue, or one of the content and the day",
+        "who": "who booked it",
+        "why": "and why",
         "source_note": "where it came from",
     },
     "instrument_settlements": {
@@ -219,6 +247,9 @@ def markdown() -> str:
     for name, (kinds, pk, about) in PROJECTIONS.items():
         rows = [(column, describe(name, column)) for column in kinds]
         parts.append(_section(name, f"{about}; key `{pk}`", rows))
+    parts.append("## In backups\n")
+    for name, (about, columns) in OF_BACKUPS.items():
+        parts.append(_section(name, about, list(columns.items())))
     return "\n".join(parts)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from actors.chaos.words import FaultKind, Level, QueryKind, Result, Us
 from fsm.money import ONE, ZERO
 from fsm.vocabulary import (
+    CapitalKind,
     ExitReason,
     FillStatus,
     HeldOutcome,
@@ -103,6 +105,21 @@ class ResetStep:
     guard: str
     who: str = "scenario"
     why: str = "scenario"
+
+
+@frozen(kw_only=True)
+class CapitalStep:
+    """Capital came or went by itself. `prices` are those of an initial basis."""
+
+    event: CapitalKind
+    asset: str = ""
+    amount: Decimal = ZERO
+    price: Decimal | None = None
+    prices: Mapping[str, Decimal] = field(factory=dict)
+    ref: str = ""
+    who: str = "scenario"
+    why: str = "scenario"
+    accept_breaches: bool = True
 
 
 @frozen(kw_only=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from actors import messages as msg
 from actors.effects import Notify
+from actors.entities import provenance
 from actors.entities.quantity import changed
 from actors.fact_keys import unresolved
 from actors.runtime.actor import Decision
@@ -56,9 +57,10 @@ def on_resolved(position: Position, message: msg.ResolvedForPosition, world: Wor
         realized_delta=step.realized,
         realized_pnl=position.realized_pnl + step.realized,
         fees=position.fees,
-        pnl_source=PnlSource.EXCHANGE,
+        pnl_source=provenance.of_payout(position),
         stop=None,
         flags=flags,
+        realized_source=PnlSource.EXCHANGE,
     )
     decision = Decision(events=[event])
     position.closed(decision, world)
@@ -96,7 +98,7 @@ def on_closed(position: Position, message: msg.ClosedAtVenue, world: World) -> D
         trade_id=message.trade_id,
         delta=delta,
         is_exit=True,
-        source=None if step.price_missing else PnlSource.EXCHANGE,
+        told=provenance.of_closing(position, step),
     )
     decision.dedup_keys.append(message.dedup_key)
     roles = tuple(OrderRole) if gone == open_qty else (OrderRole.EXIT,)
@@ -145,7 +147,7 @@ def on_closure_settled(position: Position, message: msg.ClosureSettled, world: W
         trade_id=message.trade_id,
         delta=ZERO,
         is_exit=True,
-        source=PnlSource.EXCHANGE,
+        told=provenance.of_figure(position, message.trade_id, message.realized_pnl, world),
     )
     decision.dedup_keys.append(message.dedup_key)
     return decision

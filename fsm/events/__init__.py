@@ -24,6 +24,7 @@ from fsm.events.orders import (
 )
 from fsm.events.positions import (
     ExitDecided,
+    PnlCompared,
     PositionChanged,
     PositionMoved,
     PositionOpened,
@@ -41,9 +42,11 @@ from fsm.events.system import (
     AlertRaised,
     AnomalyRecorded,
     BooksCompared,
+    CapitalAnchored,
     CapitalRecorded,
     ContextValue,
     ControlMoved,
+    ConversionBooked,
     FactResolved,
     FactUnresolved,
     FeedGapRecorded,
@@ -73,10 +76,13 @@ Event = (
     | OrderMoved
     | PositionOpened
     | PositionChanged
+    | PnlCompared
     | PositionMoved
     | ExitDecided
     | ProtectionMoved
     | CapitalRecorded
+    | ConversionBooked
+    | CapitalAnchored
     | FundingBooked
     | InstrumentSettled
     | AccountSnapshotTaken
@@ -121,9 +127,11 @@ __all__ = [
     "AlertRaised",
     "AnomalyRecorded",
     "BooksCompared",
+    "CapitalAnchored",
     "ContextValue",
     "CapitalRecorded",
     "ControlMoved",
+    "ConversionBooked",
     "EVENT_TYPES",
     "Event",
     "ExitDecided",
@@ -145,6 +153,7 @@ __all__ = [
     "OrderIntended",
     "OrderMoved",
     "OrderSent",
+    "PnlCompared",
     "PositionChanged",
     "PositionMoved",
     "PositionOpened",

@@ -35,7 +35,7 @@ def _error(steps: str, header: str = HEADER, name: str = "test.toml") -> str:
         ('venue = { event = "acepted" }', ["venue.event", "'accepted'"]),
         ('venue = { event = "resolved" }', ["venue.instrument"]),
         ('venue = { event = "closed" }', ["venue.position"]),
-        ('capital = { event = "deposit" }', ["capital", "later version"]),
+        ('capital = { event = "deposti" }', ["capital.event", "'deposit'"]),
         ('control = { key = "a", value = "b" }', ["control.key", "later version"]),
         ('answer = { query = "fils", result = "found" }', ["answer.query", "'fills'"]),
         ('answer = { query = "fills", result = "rejected" }', ["answer.result"]),
