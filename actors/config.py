@@ -24,6 +24,7 @@ import attrs
 from attrs import frozen
 
 from actors.config_keys import (
+    BackupConfig,
     Config,
     EngineConfig,
     FeedConfig,
@@ -48,6 +49,7 @@ from actors.toml_lines import line_numbers, line_of
 from fsm.instrument import symbol_key
 
 __all__ = [
+    "BackupConfig",
     "Config",
     "ConfigError",
     "Effective",

@@ -237,6 +237,16 @@ class JournalConfig:
 
 
 @frozen(kw_only=True)
+class BackupConfig:
+    """Backups on a schedule, while the service runs."""
+
+    folder: str = key("", "where backups lie; empty: beside the database, NAME.backups")
+    interval_s: float = key(21_600.0, "between backups; 0: none is made", 0, 31 * _DAY_S)
+    keep: int = key(14, "newest backups that are kept", 1, 100_000)
+    keep_days: int = key(7, "days of which the last backup is kept besides", 0, 100_000)
+
+
+@frozen(kw_only=True)
 class FeedConfig:
     """Market data."""
 
@@ -336,6 +346,7 @@ class Config:
     risk: RiskConfig = field(factory=RiskConfig)
     sizer: SizerConfig = field(factory=SizerConfig)
     journal: JournalConfig = field(factory=JournalConfig)
+    backup: BackupConfig = field(factory=BackupConfig)
     feed: FeedConfig = field(factory=FeedConfig)
     recorder: RecorderConfig = field(factory=RecorderConfig)
     supervision: SupervisionConfig = field(factory=SupervisionConfig)

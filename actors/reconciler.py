@@ -408,7 +408,8 @@ class Reconciler:
 
     def _compare(self, run: Pass, world: World, decision: Decision) -> None:
         if run.opening and not world.ledger.totals and run.balances is not None:
-            decision.events += opening(run.balances, max(world.now_us, run.newest_us + 1))
+            since_us = max(world.now_us, run.newest_us + 1)
+            decision.events += opening(run.balances, world.ledger.quotes, since_us)
             decision.tells.append(msg.BooksMatch())
         elif run.books_seq == world.ledger_version():
             accepted = self.truth.accepted

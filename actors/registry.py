@@ -36,8 +36,11 @@ _MONEY = frozenset(
         ev.CapitalRecorded,
         ev.ConversionBooked,
         ev.FundingBooked,
+        ev.InstrumentSettled,
     }
 )
+#: Open facts that are looked for when a fact finds its order.
+_UNRESOLVED_MAX = 1_000
 
 
 class Books:
@@ -63,6 +66,10 @@ class Books:
         self.last_truth: str | None = None
         """What the last session that ended found of the venue; None before there was one."""
         self.venue_ids: dict[str, str] = {}
+        self.unresolved: dict[str, list[int]] = {}
+        """Facts that nobody could place yet, by what they are told again under; the newest."""
+        self.unpriced_closes: dict[str, str] = {}
+        """Closings at the venue that were told without a price: trade id -> position."""
         world.find_by_venue_id = self.client_order_id
         world.order_exists = self.order_exists
         world.find_order = self.order
@@ -186,6 +193,14 @@ class Books:
         if result is not None:
             self.world.sizer.feedback(result)
 
+    def _position_changed(self, event: ev.PositionChanged, at_us: int) -> None:
+        if event.client_order_id is None and event.trade_id is not None:
+            if "realized_skipped_no_price" in event.flags:
+                self.unpriced_closes[event.trade_id] = event.position_id
+            elif event.cause == "settlement":
+                self.unpriced_closes.pop(event.trade_id, None)
+        self._position_event(event, at_us)
+
     def _position_event(self, event: Any, at_us: int) -> None:
         self._learn(event)
         position = self.position(event.position_id)
@@ -247,6 +262,20 @@ class Books:
 
     def _restored(self, event: ev.ActorRestored, at_us: int) -> None:
         self.unprocessed.pop(event.actor, None)
+
+    def _fact_unresolved(self, event: ev.FactUnresolved, at_us: int) -> None:
+        if event.key:
+            self.unresolved.setdefault(event.key, []).append(self.world.seq)
+            if len(self.unresolved) > _UNRESOLVED_MAX:  # the table has it, a person may place it
+                del self.unresolved[next(iter(self.unresolved))]
+
+    def _fact_resolved(self, event: ev.FactResolved, at_us: int) -> None:
+        for key, seqs in self.unresolved.items():
+            if event.fact_seq in seqs:
+                seqs.remove(event.fact_seq)
+                if not seqs:
+                    del self.unresolved[key]
+                return
 
     def _gap(self, event: ev.FeedGapRecorded, at_us: int) -> None:
         if not event.grown:
@@ -365,7 +394,7 @@ _APPLY: dict[type, Callable[..., None]] = {
     ev.OrderFillVoided: Books._fill_event,
     ev.OrderMoved: Books._order_event,
     ev.PositionOpened: Books._position_opened,
-    ev.PositionChanged: Books._position_event,
+    ev.PositionChanged: Books._position_changed,
     ev.PositionMoved: Books._position_event,
     ev.PnlCompared: Books._position_event,
     ev.ExitDecided: Books._position_event,
@@ -382,4 +411,6 @@ _APPLY: dict[type, Callable[..., None]] = {
     ev.MessageUnprocessed: Books._unprocessed,
     ev.ActorRestored: Books._restored,
     ev.FeedGapRecorded: Books._gap,
+    ev.FactUnresolved: Books._fact_unresolved,
+    ev.FactResolved: Books._fact_resolved,
 }

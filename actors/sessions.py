@@ -9,6 +9,7 @@ from __future__ import annotations
 from actors import messages as msg
 from actors.effects import Effect, Notify, SetTimer
 from actors.entities.exits import WANTED_OUT
+from actors.reconciling.outcomes import opened
 from actors.registry import Books
 from actors.runtime.actor import Decision
 from actors.world import World
@@ -44,15 +45,10 @@ def start_session(message: msg.StartSession, books: Books) -> Decision:
             state=mode_machine.TABLE.next("mode", ModeState.STARTING, ModeTrigger.LEASE_TAKEN),
         )
     )
+    quotes = {spec.quote for spec in message.instruments}
     for asset, amount in (message.opening or {}).items():
-        decision.events.append(
-            ev.CapitalRecorded(
-                kind="opening",
-                asset=asset,
-                amount=amount,
-                source_note="opening balance of a scenario",
-            )
-        )
+        note = "opening balance of a scenario"
+        decision.events.append(opened(asset, amount, quotes, note))
     for order in world.live_orders():
         if order.state in (OrderState.INTENDED, OrderState.SUBMITTED):
             decision.events.append(_doubt(order.client_order_id, order.position_id, order.state))

@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import evolve
 
+from actors.backups import BackupPlan
 from actors.config import Config, SizerConfig, refuse
 from actors.entities.sizer import SizerSettings
 from actors.guards.checks import unknown_names
@@ -23,6 +24,7 @@ from actors.world import Rules
 from fsm.instrument import Instrument
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import InstrumentKind
+from storage.backup_folder import default_folder
 
 DEFAULT_INSTRUMENTS = (
     Instrument(
@@ -167,6 +169,27 @@ def strategies_of(
         if item.enabled:
             pairs.append((item.instrument, registry.build(name, item.params)))
     return tuple(pairs)
+
+
+def backups_folder(config: Config, database: Path) -> Path:
+    """Where the backups of a database lie."""
+    return Path(config.backup.folder) if config.backup.folder else default_folder(database)
+
+
+def backup_folders(config: Config, database: Path) -> tuple[Path, ...]:
+    """Where a backup to go back to may lie: where they are made, and where they are by default."""
+    return tuple(dict.fromkeys((backups_folder(config, database), default_folder(database))))
+
+
+def backup_plan(config: Config, database: Path) -> BackupPlan:
+    """The scheduled backups, the simulated venue's record among them where it is ours."""
+    return BackupPlan(
+        folder=backups_folder(config, database),
+        interval_s=config.backup.interval_s,
+        keep=config.backup.keep,
+        keep_days=config.backup.keep_days,
+        venue=None if config.venue.socket else truth_path(config, database),
+    )
 
 
 def truth_path(config: Config, database: Path) -> Path:

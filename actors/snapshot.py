@@ -75,6 +75,8 @@ class BooksState:
     trades: Trades
     sizer_results: Results
     gaps: dict[str, int] = field(factory=dict)
+    unresolved: dict[str, list[int]] = field(factory=dict)
+    unpriced_closes: dict[str, str] = field(factory=dict)
     seen_orders: bytes = b""
     seen_positions: bytes = b""
 
@@ -120,6 +122,8 @@ def captured(books: Books) -> bytes:
             missed=list(books.missed),
             trades=books.trades,
             sizer_results=world.sizer.results,
+            unresolved=books.unresolved,
+            unpriced_closes=books.unpriced_closes,
             gaps={name: view.gaps for name, view in world.markets.items() if view.gaps},
             seen_orders=zlib.compress(books.seen_orders.bits, 1),
             seen_positions=zlib.compress(books.seen_positions.bits, 1),
@@ -161,6 +165,7 @@ def restored(data: bytes, books: Books, seq: int) -> None:
     reconciler.inferred = state.inferred
     books.unprocessed, books.venue_ids = state.unprocessed, state.venue_ids
     books.last_session_clean, books.last_truth = state.last_session_clean, state.last_truth
+    books.unresolved, books.unpriced_closes = state.unresolved, state.unpriced_closes
     books.missed |= dict.fromkeys(state.missed)
     books.trades, world.sizer.results = state.trades, state.sizer_results
     for name, gaps in state.gaps.items():

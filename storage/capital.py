@@ -87,6 +87,8 @@ class Capital:
     """Opening balances that nobody has valued: they count in no figure in quote units."""
     opening: dict[str, Decimal] = field(factory=dict)
     events: int = 0
+    """Capital events but openings, and below what they did to the balances."""
+    deltas: dict[str, Decimal] = field(factory=dict)
     anchors: dict[str, Anchor] = field(factory=dict)
     anchored_seq: int = 0
     moved_seq: int = 0
@@ -122,9 +124,14 @@ class Capital:
             self.initial_prices = dict(event.prices)
         self.net_basis += self._basis_delta(event, value)
         self.contributed += value
-        self.events += 1
         self.seq = seq
+        if event.kind != CapitalKind.OPENING:
+            self.events += 1
+            self._count(event.asset, event.amount)
         return value
+
+    def _count(self, asset: str, amount: Decimal) -> None:
+        self.deltas[asset] = self.deltas.get(asset, ZERO) + amount
 
     def _basis_delta(self, event: ev.CapitalRecorded, value: Decimal) -> Decimal:
         if event.basis_delta is not None:
@@ -141,6 +148,8 @@ class Capital:
         """Fold a conversion in: only what it realized moves capital."""
         self.converted += event.realized
         self.events += 1
+        self._count(event.from_asset, -event.from_amount)
+        self._count(event.to_asset, event.to_amount)
         if event.realized:
             self.moved(seq)
 

@@ -7,18 +7,22 @@ Every command is asked, so that a refusal is an answer and not an error; it is c
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
 from attrs import define
 
 from actors import messages as msg
+from actors.capital_requests import moved_at_venue
 from actors.chaos import scenario as sc
 from actors.chaos.scenario import Step
 from actors.engine import Engine
 from actors.messages import RaiseSignal
+from actors.runtime.actor import Refused
 from actors.strategies.base import Signal
 from actors.venues.port import SimulatedGateway
+from actors.venues.sim import SimVenue
 from fsm.facts import OrderFill
 from fsm.market import MarketTrade, Tick
 from fsm.vocabulary import OrderRole
@@ -158,6 +162,11 @@ class Commands:
             why=wish.why,
             accept_breaches=wish.accept_breaches,
         )
+        if isinstance(self.venue, SimVenue):
+            with suppress(Refused):  # the engine will say it
+                plan = self.engine.books.account.plan(command, self.engine.world)
+                if plan is not None:
+                    self.venue.transfer(plan.event.ref, moved_at_venue(plan))
         self._ask(step, command)
 
     def _tick(self, step: Step) -> None:

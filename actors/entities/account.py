@@ -51,26 +51,28 @@ class Account:
 
     def plan(
         self, message: msg.BookCapital | msg.BookConversion, world: World
-    ) -> capital_plan.CapitalPlan:
-        """What the command would do. Raises Refused, Busy."""
-        if isinstance(message, msg.BookConversion):
-            return capital_plan.plan_conversion(message, world, self.breaches)
-        return capital_plan.plan(message, world, self.breaches)
-
-    def _book(self, message: msg.BookCapital | msg.BookConversion, world: World) -> Decision:
+    ) -> capital_plan.CapitalPlan | None:
+        """What the command would do; None when it is booked already. Raises Refused, Busy."""
         ref = message.ref
         if ref and self._is_booked(f"capital|{ref}", world):
-            return Decision.ignore(f"duplicate: {ref} is booked")
-        if isinstance(message, msg.BookCapital) and _is_done(message, world):
-            return Decision.ignore("duplicate: the opening balances are in the basis")
-        plan = self.plan(message, world)
+            return None
+        if isinstance(message, msg.BookConversion):
+            plan = capital_plan.plan_conversion(message, world, self.breaches)
+        elif _is_done(message, world):
+            return None
+        else:
+            plan = capital_plan.plan(message, world, self.breaches)
         if self._is_booked(plan.key, world):
-            if ref:
-                return Decision.ignore(f"duplicate: {ref} is booked")
             raise Refused(
                 f"the same was booked today ({plan.event.ref}): give --ref with the id of this "
                 "transfer if it is another one"
             )
+        return plan
+
+    def _book(self, message: msg.BookCapital | msg.BookConversion, world: World) -> Decision:
+        plan = self.plan(message, world)
+        if plan is None:
+            return Decision.ignore(f"duplicate: {message.ref or 'the initial basis'} is booked")
         if plan.breaches and not message.accept_breaches:
             raise Refused(f"{'; '.join(plan.breaches)}: raise the limit, or --accept-breaches")
         self._booked[plan.key] = None

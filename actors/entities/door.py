@@ -148,6 +148,8 @@ def _strategy(door: Door, wish: Wish, world: World) -> ev.RuleCheck:
 def _instrument(door: Door, wish: Wish, world: World) -> ev.RuleCheck:
     name, allowed = wish.signal.instrument, world.rules.allowed_instruments
     passed = wish.instrument is not None and (not allowed or name in allowed)
+    if name in world.ledger.resolved:
+        return _check("allowed_instruments", False, "not resolved", name)
     return _check(
         "allowed_instruments", passed, ", ".join(sorted(allowed)) or "configured ones", name
     )
