@@ -41,6 +41,7 @@ _MONEY = frozenset(
 )
 #: Open facts that are looked for when a fact finds its order.
 _UNRESOLVED_MAX = 1_000
+_A_KEY_MAX = 64
 
 
 class Books:
@@ -265,7 +266,9 @@ class Books:
 
     def _fact_unresolved(self, event: ev.FactUnresolved, at_us: int) -> None:
         if event.key:
-            self.unresolved.setdefault(event.key, []).append(self.world.seq)
+            seqs = self.unresolved.setdefault(event.key, [])
+            seqs.append(self.world.seq)
+            del seqs[:-_A_KEY_MAX]
             if len(self.unresolved) > _UNRESOLVED_MAX:  # the table has it, a person may place it
                 del self.unresolved[next(iter(self.unresolved))]
 

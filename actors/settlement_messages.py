@@ -31,6 +31,7 @@ class ClosureSettled:
     realized_pnl: Decimal
     fee: Decimal
     dedup_key: str
+    venue_us: int = 0
 
 
 @frozen(slots=True)

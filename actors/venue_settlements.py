@@ -131,6 +131,7 @@ class VenueSettlements:
             cash=cash,
             resolution_id=fact.resolution_id or "",
             late=late,
+            venue_us=fact.venue_us,
         )
 
     # --------------------------------------------------------------------------------- closings
@@ -168,7 +169,9 @@ class VenueSettlements:
         if position_id is None or fact.realized_pnl is None:
             return None
         fee = fact.fee or ZERO
-        told = msg.ClosureSettled(position_id, fact.trade_id, fact.realized_pnl, fee, key)
+        told = msg.ClosureSettled(
+            position_id, fact.trade_id, fact.realized_pnl, fee, key, fact.venue_us
+        )
         return Decision(tells=[told])
 
     # ---------------------------------------------------------------------------------- unknown

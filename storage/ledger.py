@@ -213,6 +213,7 @@ class Ledger:
             return
         if instrument.is_margined:
             self.nets.pop(instrument.name, None)
+            self.funds.explain(event.asset, event.cash, event.venue_us)
             return
         self._move(instrument.base, -event.qty)
         self.inventory.forget(instrument.base)
@@ -347,24 +348,29 @@ class Ledger:
             # What a fill without a price brought is known with its settlement (P01).
             repaired = instrument.is_margined and event.cause == "settlement"
             cash = event.realized_delta if repaired else event.cash_delta
+            if event.client_order_id is None:
+                cash -= event.fee_quote  # no order's fill has taken it
             if cash:
                 self._move(instrument.quote, cash)
-        if instrument is not None and event.cause in AT_VENUE:
-            self._traded_away(instrument, event.qty_delta, event.price)
-        if instrument is not None and event.client_order_id is None and event.fee_quote:
-            self._move(instrument.quote, -event.fee_quote)  # no order's fill has taken it
+            if event.cause in AT_VENUE:
+                cash += self._traded_away(instrument, event.qty_delta, event.price)
+            if instrument.is_margined:
+                self.funds.explain(instrument.quote, cash, event.venue_us)
         self._expose(event, margined=instrument is not None and instrument.is_margined)
 
-    def _traded_away(self, instrument: Instrument, delta: Decimal, price: Decimal | None) -> None:
+    def _traded_away(
+        self, instrument: Instrument, delta: Decimal, price: Decimal | None
+    ) -> Decimal:
         """Somebody traded at the venue (X17): the quantity is evident. What it brought is booked
-        where the venue told the price, else left for the comparison with the wallet to show."""
+        where the venue told the price, else left for the comparison with the wallet to show.
+        Returns what a margin wallet got."""
         if instrument.is_margined:
-            self._net(instrument, delta, price)
-            return
+            return self._net(instrument, delta, price)
         self._move(instrument.base, delta)
         if price is not None:
             self._move(instrument.quote, -delta * price)
         self.inventory.lost(instrument.base, -delta)
+        return ZERO
 
     def _expose(self, event: ev.PositionChanged, *, margined: bool) -> None:
         if event.state in ENDED:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from actors import messages as msg
 from actors.effects import Notify
 from actors.entities import provenance
@@ -100,6 +102,7 @@ def on_closed(position: Position, message: msg.ClosedAtVenue, world: World) -> D
         is_exit=True,
         told=provenance.of_closing(position, step),
     )
+    _at(decision, fact.venue_us)
     decision.dedup_keys.append(message.dedup_key)
     roles = tuple(OrderRole) if gone == open_qty else (OrderRole.EXIT,)
     why = f"the position was closed at the venue: {fact.reason or 'no reason told'}"
@@ -149,5 +152,13 @@ def on_closure_settled(position: Position, message: msg.ClosureSettled, world: W
         is_exit=True,
         told=provenance.of_figure(position, message.trade_id, message.realized_pnl, world),
     )
+    _at(decision, message.venue_us)
     decision.dedup_keys.append(message.dedup_key)
     return decision
+
+
+def _at(decision: Decision, venue_us: int) -> None:
+    """The venue's time of the change: its own wallet figures from then on hold it already."""
+    event = decision.events[0]
+    assert isinstance(event, ev.PositionChanged)
+    decision.events[0] = evolve(event, venue_us=venue_us)

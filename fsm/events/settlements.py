@@ -23,6 +23,7 @@ class InstrumentSettled:
     cash: Decimal
     resolution_id: str = ""
     late: bool = False
+    venue_us: int = 0
 
     @property
     def stream(self) -> str:

@@ -59,6 +59,10 @@ def test_a_person_finds_it_places_it_and_the_books_have_it_once(
     assert [] == _open(kept, capsys)
     assert main(["orders", "--all", "--json", "--db", str(kept)]) == 0
     assert ["4"] == [order["filled_qty"] for order in json.loads(capsys.readouterr().out)]
+    assert main(["explain", "E1", "--db", str(kept)]) == 0
+    assert f"the fact of seq {row['seq']}: order/E1 (ana: x)" in capsys.readouterr().out
+    assert main(["explain", str(row["seq"]), "--db", str(kept)]) == 0
+    assert "could not be placed, and changed nothing: no order V-x" in capsys.readouterr().out
     assert main([*said, "--db", str(kept)]) == 3
     assert "is resolved already" in capsys.readouterr().err
     assert main(["verify", "--db", str(kept)]) == 0

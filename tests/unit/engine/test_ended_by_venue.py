@@ -359,6 +359,44 @@ def test_a_spot_position_that_was_sold_by_hand_brings_its_cash(bench: Bench) -> 
     bench.proven()
 
 
+def test_a_spot_position_sold_without_a_price_brings_its_cash_with_the_figures(
+    bench: Bench,
+) -> None:
+    opened(bench)
+    close(bench, reason="manual")
+    assert (D(996), D(0), D(0)) == figures(bench)
+    bench.say(facts.FillSettled(trade_id="L1", realized_pnl=D(2), fee=D("0.5")))
+    assert (D("1001.5"), D(0), D(2)) == figures(bench)
+    bench.proven()
+
+
+@pytest.mark.parametrize("wallet_first", [False, True])
+@pytest.mark.parametrize("how", ["closed", "settled", "resolved"])
+def test_a_wallet_figure_that_holds_it_already_is_not_added_to(
+    perp: Bench, how: str, wallet_first: bool
+) -> None:
+    short(perp)
+    at_us = perp.clock.now_us()
+    if how == "settled":
+        close(perp, fee=D(0), venue_us=at_us - 10)
+    perp.venue.silent = True  # no comparison sets the figure right again
+    told: list[facts.VenueMessage] = [
+        facts.BalanceReport(asset="USD", total=D(995), venue_us=at_us + 5),
+        {
+            "closed": facts.PositionClosed(
+                position_id="a", reason="liquidation", price=D("2.5"), trade_id="L1", venue_us=at_us
+            ),
+            "settled": facts.FillSettled(trade_id="L1", realized_pnl=D(-5), venue_us=at_us),
+            "resolved": facts.InstrumentResolved(instrument=PAIR, payout=D("2.5"), venue_us=at_us),
+        }[how],
+    ]
+    perp.say(*(told if wallet_first else reversed(told)))
+    ledger = perp.engine.world.ledger
+    assert (D(995), D(995)) == (ledger.capital, total(perp, "USD"))
+    assert D(0) == ledger.funds.drift
+    perp.proven()
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
