@@ -69,7 +69,6 @@ class System:
         self.world.unexplained_fill = self.facts.unexplained
         self.world.owner_of_trade = self.facts.owner_of
         self.world.is_recorded = self.facts.keys.is_known
-        books.account.breaches = lambda totals, prices: self.guards.breaches(totals, prices)
         self.world.is_connected = lambda: release.connected
         self.isolation = Quarantine(self, inbox.tell_local)
         self.quarantine = self.world.quarantined = self.isolation.held
@@ -80,6 +79,7 @@ class System:
         self._gaps = Gaps()
         self.desk = MarketDesk(books.markets, hosts)
         self.guards = GuardDesk(self.world, books.latches)
+        books.account.breaches = self.guards.breaches
         self._guard_turns = GuardTurns(self)
         self._queue: deque[object] = deque()
 
