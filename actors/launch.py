@@ -113,7 +113,7 @@ class Launch:
         self._lock = lock
         place = check_file_system(self.database)
         if place.state == "fail":
-            logger.warning("NETWORK_FILE_SYSTEM {}", place.detail)
+            logger.error("NETWORK_FILE_SYSTEM {}", place.detail)
 
     def unlock(self) -> None:
         """Let others write."""

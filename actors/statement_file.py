@@ -17,6 +17,7 @@ from actors.feeds.csv_rows import Columns, header_columns
 from actors.feeds.errors import MarketFileError
 from actors.feeds.lines import DamagedEndError, Lines, NumberedLines
 from actors.feeds.timestamps import timestamp_us
+from fsm.money import ZERO
 from fsm.vocabulary import Side
 from storage.statement import StatementRow
 
@@ -40,7 +41,7 @@ SIDES = {
 }
 _POSITION_WORDS = ("long", "short")
 _DIGITS_MAX = 28
-_EXPONENT_MAX = 20
+_EXPONENT_MIN, _EXPONENT_MAX = -40, 20
 #: A repeated row is looked for among this many before it, at least; exports repeat rows where two
 #: of their pages overlap.
 REPEATS_WITHIN = 100_000
@@ -129,8 +130,8 @@ class StatementFile:
             yield row
         if self.is_newest_first:
             raise StatementFileError(
-                f"{self.path}: the newest row comes first: sort it by timestamp, oldest first, "
-                "and audit that"
+                f"{self.path}: the newest row comes first: reverse the rows below the header, so "
+                "that the oldest comes first, and audit that"
             )
 
     @property
@@ -253,6 +254,9 @@ def _number(text: str) -> Decimal:
         raise ValueError(f"{text[:40]!r} is not a number{more}" if text else "is empty") from None
     if not number.is_finite():
         raise ValueError(f"{text[:40]!r} is not a finite number")
-    if len(number.as_tuple().digits) > _DIGITS_MAX or abs(number.adjusted()) > _EXPONENT_MAX:
+    if not number:
+        return ZERO
+    digits = len(number.as_tuple().digits)
+    if digits > _DIGITS_MAX or not _EXPONENT_MIN <= number.adjusted() <= _EXPONENT_MAX:
         raise ValueError(f"{text[:40]!r} has more digits than money has")
     return number

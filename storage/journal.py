@@ -296,21 +296,23 @@ def check_before_writing(database: Path) -> None:
     """Whether this file may be written to as a journal; reads only.
 
     Raises SchemaTooNew, RestorePending, ForeignDatabase for another program's file, and
-    JournalDamaged when the head says that there was a journal and the file has none any more (its
-    WAL was lost).
+    JournalDamaged when the head is not on the chain, or says that there was a journal and the file
+    has none any more (its WAL was lost).
     """
     refuse_half_restored(database)
+    kept = read_head(database)  # before the journal: beside a live one it may lag, never lead
     version, tables = 0, 0
     if database.exists() and database.stat().st_size > 0:
         conn = connect_readonly(database)
         try:
             version = version_of(conn)
             tables = conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+            if version and kept is not None:
+                check_head(JournalReader(conn), database, kept)
         finally:
             conn.close()
     if version == 0 and tables:
         raise ForeignDatabase(f"{database}: an SQLite file of another program; name another --db")
-    kept = read_head(database)
     if version == 0 and kept is not None and kept.seq > 0:
         raise JournalDamaged(
             f"{database}: holds no journal, but seq {kept.seq} was acknowledged; restore a backup, "

@@ -9,8 +9,11 @@ from random import Random
 
 import pytest
 
+from fsm.events import PositionChanged
 from fsm.money import plain
 from fsm.pnl import Holding, apply_fill
+from storage.journal import JournalReader
+from tests.engines import run_synthetic, simulated_engine
 from tests.unit.cli.conftest import Hold
 
 HEADER = "timestamp,instrument,side,qty,price,fee,start_position,realized_pnl"
@@ -132,7 +135,7 @@ def test_rows_out_of_order_are_counted_and_folded_where_they_stand(
 def test_a_file_with_the_newest_row_first_is_refused(hold: Hold, tmp_path: Path) -> None:
     done = hold("audit", written(tmp_path, *reversed(GOOD)))
     assert 2 == done.code
-    assert "the newest row comes first: sort it by timestamp, oldest first" in done.error
+    assert "the newest row comes first: reverse the rows below the header" in done.error
 
 
 def test_a_repeated_trade_counts_once(hold: Hold, tmp_path: Path) -> None:
@@ -158,6 +161,37 @@ def test_figures_net_of_fees_are_said_to_be_that(hold: Hold, tmp_path: Path) -> 
     assert any("audit it with --net" in note for note in done.document["notes"])
     net = hold("audit", path, "--net", "--json")
     assert (0, []) == (net.code, net.document["notes"])
+
+
+def test_noise_of_binary_floats_is_read(hold: Hold, tmp_path: Path) -> None:
+    path = written(
+        tmp_path, f"{AT},BTC,buy,1,100,0E-30,0.0,-0.0", f"{AT},BTC,sell,1,101,1e-30,1,1.0000000001"
+    )
+    assert 0 == hold("audit", path).code
+
+
+def test_a_session_of_ours_is_a_statement_that_agrees(hold: Hold, tmp_path: Path) -> None:
+    """What the journal booked, row by row, folded anew from the fills alone."""
+    running = simulated_engine(tmp_path)
+    run_synthetic(running, 120)
+    reader = JournalReader.open(running.database)
+    rows = []
+    for recorded in reader.events(types=("PositionChanged",)):
+        event = recorded.event
+        assert isinstance(event, PositionChanged)
+        side = "buy" if event.qty_delta > 0 else "sell"
+        figures = (
+            abs(event.qty_delta), event.price, event.fee_quote, event.qty - event.qty_delta,
+            event.realized_delta,
+        )  # fmt: skip
+        rows.append(f"{recorded.at_us},{event.instrument},{side},{','.join(map(str, figures))}")
+    reader.close()
+    running.end()
+    assert len(rows) > 10
+    done = hold("audit", written(tmp_path, *rows), "--tolerance", "0", "--json")
+    assert (0, len(rows), 0) == (
+        done.code, done.document["rows_compared"], done.document["gaps_total"],
+    )  # fmt: skip
 
 
 def test_negative_costs_are_noticed(hold: Hold, tmp_path: Path) -> None:
