@@ -7,7 +7,7 @@ removing a key is one line in its section: the reference, the checks, the enviro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -15,8 +15,10 @@ import attrs
 from attrs import field, frozen
 
 from actors.config_types import key
+from actors.entities.sizer import STREAK_MAX
 from actors.guards.settings import GuardsConfig
-from fsm.instrument import Instrument
+from fsm.instrument import REFUSED_KINDS, Instrument
+from fsm.money import decimal_from, plain
 from fsm.vocabulary import InstrumentKind, TradingMode
 
 _DAY_S = 86_400
@@ -113,6 +115,24 @@ class ReconcilerConfig:
 
 
 @frozen(kw_only=True)
+class LedgerConfig:
+    """How our arithmetic is held against the venue's own figures."""
+
+    pnl_tolerance: Decimal = key(
+        Decimal("0.02"),
+        "by how much a trade's realized PnL may differ from the venue's, quote units",
+        0,
+        10**9,
+    )
+    pnl_tolerance_bps: Decimal = key(
+        Decimal(1),
+        "the same in basis points of what the trade was worth; the larger one holds",
+        0,
+        10_000,
+    )
+
+
+@frozen(kw_only=True)
 class VenueConfig:
     """The venue gateway; `sim` is the simulated venue."""
 
@@ -159,6 +179,42 @@ class RiskConfig:
     )
     allowed_instruments: tuple[str, ...] = key((), "instruments that may trade; empty: every one")
     allowed_strategies: tuple[str, ...] = key((), "strategies that may trade; empty: every one")
+
+
+@frozen(kw_only=True)
+class SizerConfig:
+    """Leverage of entries on margin, from conviction (size x entry / capital) and past trades."""
+
+    enabled: bool = key(
+        False, "whether the sizer gives leverage; off: what the instrument allows at most"
+    )
+    leverage_max: Decimal = key(
+        Decimal(1_000),
+        "most leverage that it gives; the instrument's own limit holds too",
+        1,
+        1_000,
+    )
+    streak_multipliers: Mapping[str, Decimal] = key(
+        {}, 'on conviction, by wins or losses in a row: { "3" = 1.2, "-2" = 0.5 }', "0.01", 100
+    )
+    bucket_multipliers: Mapping[str, Decimal] = key(
+        {}, 'on conviction, from this conviction on: { "2" = 0.9, "5" = 0.7 }', "0.01", 100
+    )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Rows of the tables that mean nothing: the dotted key, and what is wrong with it."""
+        for run in self.streak_multipliers:
+            if run.removeprefix("-") not in map(str, range(1, STREAK_MAX + 1)):
+                runs = f"1 to {STREAK_MAX} wins, or -1 to -{STREAK_MAX} losses"
+                yield "sizer.streak_multipliers", f"{run!r} is no run of trades: {runs}"
+        for least in self.bucket_multipliers:
+            try:
+                number = decimal_from(least)
+                readable = number > 0 and plain(number) == least
+            except ValueError:
+                readable = False
+            if not readable:
+                yield "sizer.bucket_multipliers", f"{least!r} is no plain number above 0"
 
 
 @frozen(kw_only=True)
@@ -250,7 +306,7 @@ class InstrumentConfig:
 
     base: str = key(attrs.NOTHING, "asset that is bought and sold")
     quote: str = key(attrs.NOTHING, "asset that it is priced in")
-    kind: str = key("spot", "market kind", choices=tuple(InstrumentKind))
+    kind: str = key("spot", "market kind", choices=tuple(InstrumentKind), refused=REFUSED_KINDS)
     price_tick: Decimal = key(Decimal("0.0001"), "price increment, quote units", 0, 10**9)
     qty_step: Decimal = key(Decimal("0.0001"), "quantity increment, base units", 0, 10**9)
     min_qty: Decimal = key(Decimal(0), "smallest order, base units", 0, 10**9)
@@ -285,8 +341,10 @@ class Config:
     lanes: LanesConfig = field(factory=LanesConfig)
     orders: OrdersConfig = field(factory=OrdersConfig)
     reconciler: ReconcilerConfig = field(factory=ReconcilerConfig)
+    ledger: LedgerConfig = field(factory=LedgerConfig)
     venue: VenueConfig = field(factory=VenueConfig)
     risk: RiskConfig = field(factory=RiskConfig)
+    sizer: SizerConfig = field(factory=SizerConfig)
     journal: JournalConfig = field(factory=JournalConfig)
     backup: BackupConfig = field(factory=BackupConfig)
     feed: FeedConfig = field(factory=FeedConfig)

@@ -168,6 +168,12 @@ def _changed(e: ev.PositionChanged) -> Said:
     return text, lines
 
 
+def _pnl_compared(e: ev.PnlCompared) -> Said:
+    verdict = "agrees with" if e.agrees else "differs from"
+    text = f"position {e.position_id}: the venue's realized PnL {verdict} ours"
+    return text, [f"trade {e.trade_id}: {plain(e.exchange)}, ours {plain(e.estimate)}"]
+
+
 def _position_moved(e: ev.PositionMoved) -> Said:
     why = f" ({e.reason})" if e.reason else ""
     lines = [f"flags: {', '.join(e.flags)}"] if e.flags else []
@@ -199,8 +205,47 @@ def _account(e: ev.AccountSnapshotTaken) -> Said:
     return text, [f"source {e.capital_source}, realized {realized}, fees paid {fees}"]
 
 
+def _capital(e: ev.CapitalRecorded) -> Said:
+    moved = f" of {plain(e.amount)} {e.asset}" if e.amount else ""
+    price = f" at {plain(e.price)}" if e.price is not None else ""
+    by = ": ".join(part for part in (e.who, e.why or e.source_note) if part)
+    lines = [by] if by else []
+    if e.basis_delta is not None and e.net_basis_before is not None:
+        after = e.net_basis_before + e.basis_delta
+        equity = _number(e.equity_before)
+        lines.append(
+            f"net basis {plain(e.net_basis_before)} -> {plain(after)}, equity before it {equity}"
+        )
+    return f"capital: {e.kind}{moved}{price}", lines
+
+
+def _conversion(e: ev.ConversionBooked) -> Said:
+    text = f"{plain(e.from_amount)} {e.from_asset} became {plain(e.to_amount)} {e.to_asset}"
+    return text, [f"against average cost {plain(e.realized)}", f"{e.who}: {e.why}"]
+
+
+def _anchored(e: ev.CapitalAnchored) -> Said:
+    text = f"capital anchored to the wallet of {plain(e.wallet)} {e.asset}"
+    return text, [f"{plain(e.drift)} beyond the books, told by the {e.origin}"]
+
+
 def _anomaly(e: ev.AnomalyRecorded) -> Said:
     return f"anomaly {e.kind}: {e.seen}; done: {e.done}", []
+
+
+def _fact_kept(e: ev.FactUnresolved) -> Said:
+    return f"a {e.fact} could not be placed, and changed nothing: {e.reason}", [e.payload]
+
+
+def _fact_placed(e: ev.FactResolved) -> Said:
+    by = f"{e.who}: {e.why}" if e.who else "it found its order by itself"
+    return f"the fact of seq {e.fact_seq}: {e.resolved_as} ({by})", []
+
+
+def _paid_out(e: ev.InstrumentSettled) -> Said:
+    late = ", late" if e.late else ""
+    text = f"{e.instrument} resolved at {plain(e.payout)}{late}"
+    return text, [f"{plain(e.qty)} held in all, {plain(e.cash)} {e.asset} for it"]
 
 
 def _mode(e: ev.ModeMoved) -> Said:
@@ -247,11 +292,18 @@ _WORDS: dict[type, Callable[[Any], Said]] = {
     ev.OrderMoved: _order_moved,
     ev.PositionOpened: _opened,
     ev.PositionChanged: _changed,
+    ev.PnlCompared: _pnl_compared,
     ev.PositionMoved: _position_moved,
     ev.ExitDecided: _exit,
     ev.ProtectionMoved: _protection,
     ev.AccountSnapshotTaken: _account,
+    ev.CapitalRecorded: _capital,
+    ev.ConversionBooked: _conversion,
+    ev.CapitalAnchored: _anchored,
     ev.AnomalyRecorded: _anomaly,
+    ev.FactUnresolved: _fact_kept,
+    ev.FactResolved: _fact_placed,
+    ev.InstrumentSettled: _paid_out,
     ev.ModeMoved: _mode,
     ev.GuardTripped: _tripped,
     ev.GuardCleared: _cleared,

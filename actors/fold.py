@@ -22,6 +22,7 @@ from actors.snapshot import (
     snapshot_path,
 )
 from actors.world import Rules, World
+from fsm.money import ZERO, plain
 from storage.chain_check import ChainCheck
 from storage.journal import GENESIS, Head, JournalReader
 
@@ -66,12 +67,26 @@ def folded(
     if unchecked.seq and (unchecked.seq <= AT_ONCE_MAX or not leave_older):
         reader.check_chain(_NOTHING, unchecked.seq)
         unchecked = _NOTHING
+    funds = books.world.ledger.funds
+    before, deltas_before = funds.events, dict(funds.deltas)
     head = reader.head()
     if database is not None and head.seq - start.seq > AT_ONCE_MAX:
         _fold_beside_a_check(reader, books, database, start, head)
     else:
         for recorded in reader.verified(start):
             books.fold(recorded.event, recorded.seq, recorded.turn, recorded.at_us)
+    deltas = {
+        asset: plain(
+            books.world.ledger.funds.deltas.get(asset, ZERO) - deltas_before.get(asset, ZERO)
+        )
+        for asset in sorted(books.world.ledger.totals)
+    }
+    logger.info(
+        "REBUILD_CAPITAL_DELTA boundary={} events={} deltas={}",
+        start.seq,
+        funds.events - before,
+        deltas,
+    )
     return Folded(reader.head(), unchecked, start.seq)
 
 

@@ -32,6 +32,9 @@ POSITION_MESSAGES = (
     msg.ReplacedForPosition,
     msg.GoneAtVenue,
     msg.SettlementForPosition,
+    msg.ClosedAtVenue,
+    msg.ClosureSettled,
+    msg.ResolvedForPosition,
     msg.OrderEnded,
     msg.EntriesCancelled,
     msg.ExitCheck,
@@ -79,6 +82,8 @@ ASKED_AGAIN = (
     facts.FillsAnswer,
     facts.BalancesAnswer,
     facts.PositionsAnswer,
+    facts.BalanceReport,
+    msg.WalletSeen,
 )
 """Said again by the next quote, or asked again by the next pass: not kept for an actor in
 quarantine, or each would be a row in the journal (L9)."""
@@ -108,7 +113,10 @@ COMMANDS = (
     msg.Regime,
     msg.ResetGuard,
     msg.ResolveHeld,
+    msg.BookCapital,
+    msg.BookConversion,
 )
+ACCOUNT_MESSAGES = (msg.BookCapital, msg.BookConversion, msg.WalletSeen)
 ANSWERS = (
     facts.OrderAnswer,
     facts.OpenOrdersAnswer,

@@ -17,6 +17,7 @@ from actors.earlier_sessions import TimeGoesBack
 from actors.upkeep import PAGES_AT_ONCE_BYTES_MAX
 from storage import page_check
 from storage.backup import BackupFailed
+from storage.capital import CapitalUnreadable
 from storage.journal import (
     JournalDamaged,
     check_before_writing,
@@ -49,7 +50,7 @@ def opened(database: Path, folders: Sequence[Path], open_: Callable[[], T]) -> T
     """Do something with a database. Raises LaunchError for whatever is wrong with it."""
     try:
         return open_()
-    except (TimeGoesBack, SchemaTooNew) as problem:
+    except (TimeGoesBack, SchemaTooNew, CapitalUnreadable) as problem:
         raise LaunchError(str(problem), 3) from problem
     except JournalDamaged as problem:
         raise damaged(database, folders, problem) from problem

@@ -401,14 +401,15 @@ class Reconciler:
     # ------------------------------------------------------------------------------------- books
 
     def _look_at_books(self, run: Pass, world: World, decision: Decision) -> None:
-        run.stage, run.books_seq = "compare", world.ledger_version()
+        run.stage, run.books_seq, run.books_us = "compare", world.ledger_version(), world.now_us
         run.looks_at_books += 1
         for query in questions(world):
             self._ask(query, run, world, decision)
 
     def _compare(self, run: Pass, world: World, decision: Decision) -> None:
         if run.opening and not world.ledger.totals and run.balances is not None:
-            decision.events += opening(run.balances, max(world.now_us, run.newest_us + 1))
+            since_us = max(world.now_us, run.newest_us + 1)
+            decision.events += opening(run.balances, world.ledger.quotes, since_us)
             decision.tells.append(msg.BooksMatch())
         elif run.books_seq == world.ledger_version():
             accepted = self.truth.accepted

@@ -9,6 +9,7 @@ from __future__ import annotations
 from actors import messages as msg
 from actors.effects import Effect, Notify, SetTimer
 from actors.entities.exits import WANTED_OUT
+from actors.reconciling.outcomes import opened
 from actors.registry import Books
 from actors.runtime.actor import Decision
 from actors.world import World
@@ -44,15 +45,10 @@ def start_session(message: msg.StartSession, books: Books) -> Decision:
             state=mode_machine.TABLE.next("mode", ModeState.STARTING, ModeTrigger.LEASE_TAKEN),
         )
     )
+    quotes = {spec.quote for spec in message.instruments}
     for asset, amount in (message.opening or {}).items():
-        decision.events.append(
-            ev.CapitalRecorded(
-                kind="opening",
-                asset=asset,
-                amount=amount,
-                source_note="opening balance of a scenario",
-            )
-        )
+        note = "opening balance of a scenario"
+        decision.events.append(opened(asset, amount, quotes, note))
     for order in world.live_orders():
         if order.state in (OrderState.INTENDED, OrderState.SUBMITTED):
             decision.events.append(_doubt(order.client_order_id, order.position_id, order.state))
@@ -122,19 +118,8 @@ def end_session(message: msg.EndSession, books: Books) -> Decision:
                 trigger=ModeTrigger.STOPPED, state=ModeState.STOPPED, reason=message.reason
             )
         )
-    view = world.ledger.view()
-    decision.events.append(
-        ev.AccountSnapshotTaken(
-            session_id=world.session.session_id,
-            reason="session_ended",
-            capital=view.capital,
-            capital_source=view.capital_source,
-            realized_pnl=view.realized_pnl,
-            fees_paid=view.fees_paid,
-            balances={asset: balance.total for asset, balance in view.balances.items()},
-            reserved={a: b.reserved for a, b in view.balances.items() if b.reserved},
-        )
-    )
+    ended = msg.SnapshotAccount("session_ended")
+    decision.events.append(account_snapshot(ended, world))
     decision.events.append(
         ev.SessionEnded(
             session_id=world.session.session_id,
@@ -160,6 +145,9 @@ def account_snapshot(message: msg.SnapshotAccount, world: World) -> ev.AccountSn
         fees_paid=view.fees_paid,
         balances={a: b.total for a, b in view.balances.items()},
         reserved={a: b.reserved for a, b in view.balances.items() if b.reserved},
+        capital_seq=view.capital_seq,
+        net_basis=view.net_basis,
+        funding=view.funding,
     )
 
 

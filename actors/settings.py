@@ -13,7 +13,8 @@ from typing import Any
 from attrs import evolve
 
 from actors.backups import BackupPlan
-from actors.config import Config, refuse
+from actors.config import Config, SizerConfig, refuse
+from actors.entities.sizer import SizerSettings
 from actors.guards.checks import unknown_names
 from actors.guards.desk import KINDS
 from actors.strategies import registry
@@ -72,6 +73,8 @@ def rules_from(config: Config) -> Rules:
         truth_tolerance_abs=reconciler.truth_tolerance_abs,
         truth_tolerance_bps=reconciler.truth_tolerance_bps,
         truth_tolerances=reconciler.truth_tolerances,
+        pnl_tolerance=config.ledger.pnl_tolerance,
+        pnl_tolerance_bps=config.ledger.pnl_tolerance_bps,
         truth_halt_after_us=_us(reconciler.truth_halt_after_s),
         max_in_flight_us=_us(config.venue.max_in_flight_s),
         max_position_usd=risk.max_position_usd,
@@ -84,10 +87,22 @@ def rules_from(config: Config) -> Rules:
         stale_after_us=_us(config.feed.stale_after_s),
         allowed_instruments=frozenset(risk.allowed_instruments),
         allowed_strategies=frozenset(risk.allowed_strategies),
+        sizer=sizer_settings(config.sizer),
         episodes_max=config.guards.episodes_max,
         guard_interval_us=_us(config.guards.interval_s),
         wallet_truth_degrades=config.guards.wallet_truth.enabled,
         guards=guards_on(config),
+    )
+
+
+def sizer_settings(config: SizerConfig) -> SizerSettings | None:
+    """The sizer's cap and tables; None while it is off."""
+    if not config.enabled:
+        return None
+    return SizerSettings(
+        leverage_max=config.leverage_max,
+        streaks={int(run): by for run, by in config.streak_multipliers.items()},
+        buckets={Decimal(least): by for least, by in config.bucket_multipliers.items()},
     )
 
 

@@ -14,11 +14,13 @@ from typing import Any
 
 from attrs import field, frozen
 
+from actors.capital_plan import equity
+from actors.entities.account import proposals
 from actors.guards.desk import latch_view
 from actors.reconciling.link import Link
 from actors.recording.looking_back import NOBODY
 from actors.registry import Books
-from fsm.money import ZERO, plain
+from fsm.money import plain
 from fsm.order import OrderState
 from fsm.pnl import Holding, unrealized
 from fsm.timestamps import SECOND_US, iso_utc
@@ -107,7 +109,9 @@ def _guards(books: Books, live: Live | None) -> Document:
 def _session(books: Books, live: Live | None) -> Document:
     session = books.world.session
     uptime = (
-        (live.now_us - session.started_at_us) / SECOND_US if live and session.session_id else None
+        max(live.now_us - session.started_at_us, 0) / SECOND_US
+        if live and session.session_id
+        else None
     )
     return {
         "id": session.session_id or None,
@@ -207,39 +211,38 @@ def _position(books: Books, row: Document) -> Document:
 
 
 def _account(books: Books) -> Document:
-    ledger, view = books.world.ledger, books.world.ledger.view()
-    open_pnl = ZERO
-    for position in books.world.positions.values():
-        quote = books.world.quote(position.instrument)
-        mark = None if quote is None else quote.bid if position.qty > 0 else quote.ask
-        open_pnl += unrealized(position.holding, mark)
-    quotes = {spec.quote for spec in books.world.instruments.values() if spec.is_margined}
-    wallet = sum((ledger.balance(asset).total for asset in quotes), ZERO)
+    world, view = books.world, books.world.ledger.view()
+    deltas = books.reconciler.truth.deltas if books.reconciler.truth.status == "halt" else {}
     return {
         "capital": plain(view.capital),
         "capital_source": view.capital_source,
-        "e_wallet_balance": plain(wallet) if quotes else None,
-        "equity": plain(view.capital + open_pnl),
-        "net_basis": plain(ledger.seed),
+        "capital_seq": view.capital_seq,
+        "e_wallet_balance": None if view.wallet is None else plain(view.wallet),
+        "equity": plain(equity(world)),
+        "net_basis": plain(view.net_basis),
         "realized_pnl": plain(view.realized_pnl),
+        "realized_by": {source: plain(part) for source, part in view.realized_by.items()},
+        "realized_provisional": plain(view.realized_provisional),
         "fees_paid": plain(view.fees_paid),
+        "funding": plain(view.funding),
         "event_seq": view.event_seq,
         "balances": {
             asset: {"total": plain(b.total), "reserved": plain(b.reserved), "free": plain(b.free)}
             for asset, b in view.balances.items()
         },
         "wac": {asset: plain(price) for asset, price in view.wac.items()},
-        "margin": {
-            "used": plain(view.margin_used),
-            "free": plain(max(wallet - view.margin_used, ZERO)),
-        },
+        "unpriced": {asset: plain(qty) for asset, qty in view.unpriced.items()},
+        "margin": {"used": plain(view.margin_used), "free": plain(view.margin_free)},
+        "proposals": proposals(deltas, world),
     }
 
 
 def _feeds(books: Books, live: Live | None) -> Document:
     return {
         name: {
-            "age_ms": (live.now_us - view.seen_at_us) // 1000 if live and view.ticks else None,
+            "age_ms": max(live.now_us - view.seen_at_us, 0) // 1000
+            if live and view.ticks
+            else None,
             "ticks": view.ticks,
             "trades": view.trades,
             "gaps": view.gaps,
@@ -306,6 +309,7 @@ _COUNTERS = (
 
 def _counters(books: Books, live: Live | None) -> Document:
     counters = dict.fromkeys(_COUNTERS, 0) | books.counters
+    counters["unresolved_open"] = sum(len(seqs) for seqs in books.unresolved.values())
     if live is not None:
         counters |= {
             "ignored_facts": live.ignored,

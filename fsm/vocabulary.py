@@ -89,6 +89,17 @@ class PnlSource(StrEnum):
     INFERRED = "inferred"
 
 
+class CapitalKind(StrEnum):
+    """Why capital came or went by itself, and not by trading (DESIGN section 6)."""
+
+    OPENING = "opening"
+    INIT_BASIS = "init_basis"
+    DEPOSIT = "deposit"
+    WITHDRAWAL = "withdrawal"
+    BASIS_COMMIT = "basis_commit"
+    REALIGNMENT = "realignment"
+
+
 class HeldOutcome(StrEnum):
     """What a person says became of an order that was held for review."""
 

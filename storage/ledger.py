@@ -1,8 +1,9 @@
 """The account as the fold of the journal: balances, reserved funds, realized PnL, fees, margin.
 
 The one place where money is summed (L7). Spot fills move base and quote; a perpetual's fill moves
-its wallet by realized PnL and fee only, and its position costs margin. Opening capital is an event
-like any other (X12); nothing here reads a clock, a venue or a table.
+its wallet by realized PnL and fee only, and its position costs margin. Capital that came or went
+by itself is `storage.capital`'s, how well a figure is known `storage.provenance`'s; nothing here
+reads a clock, a venue or a table.
 
 Reserved funds, margin and open notional are running totals: each event moves them by the exact
 difference that it makes, so that neither an event nor a read costs more with more orders. The
@@ -12,10 +13,10 @@ running sums are kept without rounding and rounded once, when they are read.
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from fsm import events as ev
 from fsm.instrument import Instrument
@@ -24,58 +25,14 @@ from fsm.order import TERMINAL
 from fsm.pnl import Holding, apply_fill
 from fsm.position import ENDED
 from fsm.vocabulary import OrderRole, Side
+from storage.account_view import AccountView, Balance
+from storage.capital import Capital
+from storage.inventory import Inventory
+from storage.provenance import Provenance
+from storage.reserves import EXACT, Exposure, Reserve
 
-#: What is added here is taken away again later; enough digits that nothing is lost in between.
-_EXACT = Context(prec=200)
-
-
-@frozen(slots=True)
-class Balance:
-    """One asset: what is there, what open orders hold back, and the difference."""
-
-    total: Decimal
-    reserved: Decimal
-
-    @property
-    def free(self) -> Decimal:
-        """What a new order may use."""
-        return self.total - self.reserved
-
-
-@frozen(slots=True, kw_only=True)
-class AccountView:
-    """The published account: frozen, swapped by one reference."""
-
-    capital: Decimal
-    capital_source: str
-    realized_pnl: Decimal
-    fees_paid: Decimal
-    event_seq: int
-    balances: dict[str, Balance]
-    wac: dict[str, Decimal]
-    margin_used: Decimal
-    open_notional: Decimal
-
-
-@define(slots=True)
-class Reserve:
-    """What one live order holds back: its rest at the price by which funds are reserved."""
-
-    asset: str
-    price: Decimal
-    rest: Decimal
-
-    @property
-    def amount(self) -> Decimal:
-        return _EXACT.multiply(self.rest, self.price) if self.rest > 0 else ZERO
-
-
-@define(slots=True)
-class Exposure:
-    """What one open position has in the market, quote units."""
-
-    notional: Decimal
-    margin: Decimal
+#: Causes of a position's change that no order of ours stands behind.
+AT_VENUE = frozenset({"manual_trade", "liquidation", "adl"})
 
 
 @define(slots=True)
@@ -85,22 +42,26 @@ class Ledger:
     seq: int = 0
     instruments: dict[str, Instrument] = field(factory=dict)
     totals: dict[str, Decimal] = field(factory=dict)
-    seed: Decimal = ZERO
+    funds: Capital = field(factory=Capital)
+    provenance: Provenance = field(factory=Provenance)
     realized_pnl: Decimal = ZERO
     fees_paid: Decimal = ZERO
     funding: Decimal = ZERO
     session_realized: Decimal = ZERO
     session_fees: Decimal = ZERO
-    wac: dict[str, tuple[Decimal, Decimal]] = field(factory=dict)
-    oversold: dict[str, Decimal] = field(factory=dict)
-    """Sold since the last buy beyond what was bought here: it took nothing off `wac`."""
+    session_funding: Decimal = ZERO
+    inventory: Inventory = field(factory=Inventory)
     reserves: dict[str, Reserve] = field(factory=dict)
     exposures: dict[str, Exposure] = field(factory=dict)
     leverages: dict[str, Decimal] = field(factory=dict)
     nets: dict[str, Holding] = field(factory=dict)
+    last_net: tuple[str, Decimal] = ("", ZERO)
+    """The last fill on a margined instrument (order/trade), and what the net position realized."""
     reserved: dict[str, Decimal] = field(factory=dict)
     margin: Decimal = ZERO
     notional: Decimal = ZERO
+    resolved: dict[str, Decimal] = field(factory=dict)
+    """What a unit of an instrument that was settled for good paid, quote units."""
 
     def apply(self, event: ev.Event, seq: int) -> None:
         """Fold one event in."""
@@ -129,8 +90,34 @@ class Ledger:
 
     @property
     def capital(self) -> Decimal:
-        """Opening capital plus realized PnL and funding minus fees, quote units."""
-        return self.seed + self.realized_pnl + self.funding - self.fees_paid
+        """What was put in plus realized PnL and funding minus fees, and what the anchored wallets
+        held beyond that; quote units."""
+        funds = self.funds
+        earned = self.realized_pnl + self.funding - self.fees_paid + funds.converted
+        return funds.contributed + earned + funds.drift
+
+    @property
+    def net_basis(self) -> Decimal:
+        """The denominator of every performance figure, quote units: no market moves it."""
+        return self.funds.net_basis
+
+    @property
+    def quotes(self) -> set[str]:
+        """The account's quote assets; empty before the first session."""
+        return {instrument.quote for instrument in self.instruments.values()}
+
+    @property
+    def margin_assets(self) -> set[str]:
+        """The assets whose balance is a margin wallet."""
+        return {spec.quote for spec in self.instruments.values() if spec.is_margined}
+
+    @property
+    def wallet(self) -> Decimal | None:
+        """The margin wallets by the venue's word and the facts since; None where there are none."""
+        assets = self.margin_assets
+        if not assets:
+            return None
+        return sum((self.totals.get(asset, ZERO) for asset in assets), ZERO) + self.funds.drift
 
     def net(self, instrument: str) -> Holding:
         """What a margin venue sees of an instrument: all positions netted, at average cost."""
@@ -139,19 +126,35 @@ class Ledger:
     def view(self) -> AccountView:
         """The account as published."""
         assets = sorted(self.totals.keys() | self.reserved.keys())
+        sources = self.provenance
         return AccountView(
             capital=self.capital,
-            capital_source="seed"
-            if self.realized_pnl == 0 and self.fees_paid == 0
-            else "k_bridged",
+            capital_source=self.funds.source,
+            capital_seq=self.funds.seq,
+            net_basis=self.net_basis,
             realized_pnl=self.realized_pnl,
+            realized_by={
+                "exchange": sources.exchange,
+                "kernel_estimate": sources.kernel_estimate,
+                "inferred": sources.inferred,
+            },
+            realized_provisional=sources.provisional_sum,
             fees_paid=self.fees_paid,
+            funding=self.funding,
+            wallet=self.wallet,
+            unpriced=dict(self.funds.unpriced),
             event_seq=self.seq,
             balances={asset: self.balance(asset) for asset in assets},
-            wac={asset: price for asset, (qty, price) in self.wac.items() if qty > 0},
+            wac=self.inventory.prices(),
             margin_used=self.margin_used,
+            margin_free=self._margin_free(),
             open_notional=self.open_notional,
         )
+
+    def _margin_free(self) -> Decimal:
+        """What an entry may still ask for: the wallets less margin and open orders' reserves."""
+        wallets = [self.balance(asset) for asset in self.margin_assets]
+        return max(sum((one.free for one in wallets), ZERO) - self.margin_used, ZERO)
 
     # --------------------------------------------------------------------------------- the folds
 
@@ -160,19 +163,60 @@ class Ledger:
 
     def _session_started(self, event: ev.SessionStarted) -> None:
         self.instruments |= {instrument.name: instrument for instrument in event.instruments}
-        self.session_realized = self.session_fees = ZERO
+        self.session_realized = self.session_fees = self.session_funding = ZERO
 
     def _capital(self, event: ev.CapitalRecorded) -> None:
-        self._move(event.asset, event.amount)
-        quotes = {instrument.quote for instrument in self.instruments.values()}
-        if event.asset in quotes or not quotes:
-            self.seed += event.amount
-        elif event.price is not None:
-            self.seed += event.amount * event.price
+        quotes = self.quotes or {event.asset}
+        self.funds.record(event, self.seq, quotes)
+        if event.amount:
+            self._move(event.asset, event.amount)
+        for asset, price in event.prices.items():
+            uncosted = self.totals.get(asset, ZERO) - self.inventory.qty(asset)
+            self._at_cost(asset, uncosted, price)
+        if event.asset not in quotes and event.price is not None:
+            self._at_cost(event.asset, event.amount, event.price)
+
+    def _at_cost(self, asset: str, qty: Decimal, price: Decimal) -> None:
+        if qty > 0:
+            self.inventory.came(asset, qty, price)
+        elif qty < 0:
+            self.inventory.went(asset, -qty)
+
+    def _converted(self, event: ev.ConversionBooked) -> None:
+        self.funds.convert(event, self.seq)
+        self._move(event.from_asset, -event.from_amount)
+        self._move(event.to_asset, event.to_amount)
+        quotes = self.quotes
+        if event.from_asset not in quotes:
+            self.inventory.went(event.from_asset, event.from_amount)
+        elif event.to_asset not in quotes:
+            price = divide(event.from_amount, event.to_amount)
+            self.inventory.came(event.to_asset, event.to_amount, price)
+
+    def _anchored(self, event: ev.CapitalAnchored) -> None:
+        self.funds.anchor(event, self.seq)
 
     def _funding(self, event: ev.FundingBooked) -> None:
         self._move(event.asset, event.amount)
         self.funding += event.amount
+        self.session_funding += event.amount
+        if event.amount:
+            self.funds.moved(self.seq)
+            self.funds.explain(event.asset, event.amount, event.venue_us)
+
+    def _instrument_settled(self, event: ev.InstrumentSettled) -> None:
+        """Everything of it becomes cash, in a position or not; realized PnL is the positions'."""
+        self.resolved[event.instrument] = event.payout
+        self._move(event.asset, event.cash)
+        instrument = self.instruments.get(event.instrument)
+        if instrument is None:
+            return
+        if instrument.is_margined:
+            self.nets.pop(instrument.name, None)
+            self.funds.explain(event.asset, event.cash, event.venue_us)
+            return
+        self._move(instrument.base, -event.qty)
+        self.inventory.forget(instrument.base)
 
     def _intended(self, event: ev.OrderIntended) -> None:
         instrument = self.instruments.get(event.instrument)
@@ -193,7 +237,7 @@ class Ledger:
         self._hold(reserve.asset, reserve.amount)
 
     def _hold(self, asset: str, delta: Decimal) -> None:
-        held = _EXACT.add(self.reserved.get(asset, ZERO), delta)
+        held = EXACT.add(self.reserved.get(asset, ZERO), delta)
         if held == 0:
             self.reserved.pop(asset, None)
         else:
@@ -202,14 +246,14 @@ class Ledger:
     def _release(self, client_order_id: str) -> None:
         reserve = self.reserves.pop(client_order_id, None)
         if reserve is not None:
-            self._hold(reserve.asset, _EXACT.minus(reserve.amount))
+            self._hold(reserve.asset, EXACT.minus(reserve.amount))
 
     def _move_rest(self, client_order_id: str, delta: Decimal) -> None:
         reserve = self.reserves.get(client_order_id)
         if reserve is not None:
             before = reserve.amount
             reserve.rest += delta
-            self._hold(reserve.asset, _EXACT.subtract(reserve.amount, before))
+            self._hold(reserve.asset, EXACT.subtract(reserve.amount, before))
 
     def _release_on_end(self, event: ev.OrderMoved) -> None:
         if event.state in TERMINAL:
@@ -220,18 +264,31 @@ class Ledger:
             self._release(event.client_order_id)
         else:
             self._move_rest(event.client_order_id, -event.qty)
-        self._cash(event, event.qty, event.fee)
-        self._average_cost(event, event.side.sign * event.qty)
+        self.provenance.filled(event)
+        self._cash(event, event.qty, event.fee, 0 if event.timeless else event.venue_us)
+        self._average_cost(event)
 
     def _voided(self, event: ev.OrderFillVoided) -> None:
         if event.state in TERMINAL:
             self._release(event.client_order_id)
         else:
             self._move_rest(event.client_order_id, event.qty)
-        self._cash(event, -event.qty, -event.fee)
+        self.provenance.final(event)
+        self._cash(event, -event.qty, -event.fee, 0)
         self._reverse_average_cost(event)
 
-    def _cash(self, event: ev.OrderFilled | ev.OrderFillVoided, qty: Decimal, fee: Decimal) -> None:
+    def _settled(self, event: ev.OrderFillSettled) -> None:
+        self.provenance.final(event)
+        if event.fee_asset is not None and event.fee_delta:
+            self._move(event.fee_asset, -event.fee_delta)
+
+    def _cash(
+        self,
+        event: ev.OrderFilled | ev.OrderFillVoided,
+        qty: Decimal,
+        fee: Decimal,
+        venue_us: int,
+    ) -> None:
         instrument = self.instruments.get(event.instrument)
         if instrument is None:
             return
@@ -239,56 +296,41 @@ class Ledger:
             self._move(event.fee_asset, -fee)
         signed = event.side.sign * qty
         if instrument.is_margined:
-            self._net(instrument, signed, event.price)
+            paid = fee if event.fee_asset == instrument.quote else ZERO
+            realized = self._net(instrument, signed, event.price)
+            self.last_net = f"{event.client_order_id}/{event.trade_id}", realized
+            self.funds.explain(instrument.quote, realized - paid, venue_us)
             return
         self._move(instrument.base, signed)
         if event.price is not None:
             self._move(instrument.quote, -signed * event.price)
 
-    def _net(self, instrument: Instrument, signed: Decimal, price: Decimal | None) -> None:
+    def _net(self, instrument: Instrument, signed: Decimal, price: Decimal | None) -> Decimal:
         """A margin venue nets all fills of an instrument and pays what *that* realizes, at its
         average cost: the wallet follows it, while each position keeps its own basis and PnL. Both
         sums agree whenever nothing is open."""
         step = apply_fill(self.net(instrument.name), signed, price)
         self.nets[instrument.name] = step.holding
         self._move(instrument.quote, step.realized)
+        return step.realized
 
-    def _average_cost(self, event: ev.OrderFilled, signed: Decimal) -> None:
-        """A buy moves the average; a sale leaves it as it is, also when nothing is left."""
+    def _average_cost(self, event: ev.OrderFilled) -> None:
         instrument = self.instruments.get(event.instrument)
         if instrument is None or instrument.is_margined or event.price is None:
             return
-        qty, average = self.wac.get(instrument.base, (ZERO, ZERO))
-        after = qty + signed
-        if signed > 0:
-            average = divide(qty * average + signed * event.price, after)
-            self.oversold.pop(instrument.base, None)
-        elif instrument.base not in self.wac:
-            return  # sold out of what was there before any fill: no cost is known
-        if after < 0:
-            self.oversold[instrument.base] = self.oversold.get(instrument.base, ZERO) - after
-        self.wac[instrument.base] = (max(after, ZERO), average)
+        if event.side is Side.BUY:
+            self.inventory.came(instrument.base, event.qty, event.price)
+        else:
+            self.inventory.went(instrument.base, event.qty)
 
     def _reverse_average_cost(self, event: ev.OrderFillVoided) -> None:
-        """A voided buy leaves the average; a voided sale comes back at the average it left at."""
         instrument = self.instruments.get(event.instrument)
         if instrument is None or instrument.is_margined or event.price is None:
             return
-        if instrument.base not in self.wac:
-            return
-        qty, average = self.wac[instrument.base]
-        if event.side is Side.SELL:
-            beyond = min(self.oversold.get(instrument.base, ZERO), event.qty)
-            if beyond:
-                self.oversold[instrument.base] -= beyond
-            self.wac[instrument.base] = (qty + event.qty - beyond, average)
-            return
-        after = qty - event.qty
-        if after <= 0:
-            del self.wac[instrument.base]
-            return
-        left = divide(qty * average - event.qty * event.price, after)
-        self.wac[instrument.base] = (after, left if left > 0 else average)
+        if event.side is Side.BUY:
+            self.inventory.buy_voided(instrument.base, event.qty, event.price)
+        else:
+            self.inventory.sale_voided(instrument.base, event.qty)
 
     def _opened(self, event: ev.PositionOpened) -> None:
         self.leverages[event.position_id] = event.leverage
@@ -299,25 +341,36 @@ class Ledger:
         self.fees_paid += event.fee_quote
         self.session_realized += event.realized_delta
         self.session_fees += event.fee_quote
-        if instrument is not None and instrument.is_margined and event.cause == "settlement":
-            self._move(
-                instrument.quote, event.realized_delta
-            )  # its fill came without a price (P01)
-        if instrument is not None and event.cause == "manual_trade":
-            self._traded_away(instrument, event.qty_delta)
+        self.provenance.changed(event)
+        if event.realized_delta or event.fee_quote:
+            self.funds.moved(self.seq)
+        if instrument is not None:
+            # What a fill without a price brought is known with its settlement (P01).
+            repaired = instrument.is_margined and event.cause == "settlement"
+            cash = event.realized_delta if repaired else event.cash_delta
+            if event.client_order_id is None:
+                cash -= event.fee_quote  # no order's fill has taken it
+            if cash:
+                self._move(instrument.quote, cash)
+            if event.cause in AT_VENUE:
+                cash += self._traded_away(instrument, event.qty_delta, event.price)
+            if instrument.is_margined:
+                self.funds.explain(instrument.quote, cash, event.venue_us)
         self._expose(event, margined=instrument is not None and instrument.is_margined)
 
-    def _traded_away(self, instrument: Instrument, delta: Decimal) -> None:
-        """Somebody traded at the venue (X17): the quantity is evident, what it brought is not, and
-        is left for the comparison with the wallet to show."""
+    def _traded_away(
+        self, instrument: Instrument, delta: Decimal, price: Decimal | None
+    ) -> Decimal:
+        """Somebody traded at the venue (X17): the quantity is evident. What it brought is booked
+        where the venue told the price, else left for the comparison with the wallet to show.
+        Returns what a margin wallet got."""
         if instrument.is_margined:
-            net = apply_fill(self.net(instrument.name), delta, None)
-            self.nets[instrument.name] = net.holding
-            return
+            return self._net(instrument, delta, price)
         self._move(instrument.base, delta)
-        if instrument.base in self.wac:
-            qty, average = self.wac[instrument.base]
-            self.wac[instrument.base] = (max(qty + delta, ZERO), average)
+        if price is not None:
+            self._move(instrument.quote, -delta * price)
+        self.inventory.lost(instrument.base, -delta)
+        return ZERO
 
     def _expose(self, event: ev.PositionChanged, *, margined: bool) -> None:
         if event.state in ENDED:
@@ -326,23 +379,26 @@ class Ledger:
         self._unexpose(event.position_id)
         if event.qty == 0 or event.basis_price is None:
             return
-        notional = _EXACT.multiply(_EXACT.abs(event.qty), event.basis_price)
+        notional = EXACT.multiply(EXACT.abs(event.qty), event.basis_price)
         # A position that was over and is open again has lost its leverage: 1 asks for the most.
         leverage = self.leverages.get(event.position_id, ONE)
         margin = divide(notional, leverage) if margined else ZERO
         self.exposures[event.position_id] = Exposure(notional, margin)
-        self.notional = _EXACT.add(self.notional, notional)
-        self.margin = _EXACT.add(self.margin, margin)
+        self.notional = EXACT.add(self.notional, notional)
+        self.margin = EXACT.add(self.margin, margin)
 
     def _unexpose(self, position_id: str) -> None:
         exposure = self.exposures.pop(position_id, None)
         if exposure is not None:
-            self.notional = _EXACT.subtract(self.notional, exposure.notional)
-            self.margin = _EXACT.subtract(self.margin, exposure.margin)
+            self.notional = EXACT.subtract(self.notional, exposure.notional)
+            self.margin = EXACT.subtract(self.margin, exposure.margin)
 
     def _forget(self, position_id: str) -> None:
         self._unexpose(position_id)
         self.leverages.pop(position_id, None)
+
+    def _compared(self, event: ev.PnlCompared) -> None:
+        self.provenance.compared(event)
 
     def _position_moved(self, event: ev.PositionMoved) -> None:
         if event.state in ENDED:
@@ -355,11 +411,11 @@ class Ledger:
         sums: dict[str, Decimal] = {}
         for reserve in self.reserves.values():
             key = f"reserved {reserve.asset}"
-            sums[key] = _EXACT.add(sums.get(key, ZERO), reserve.amount)
+            sums[key] = EXACT.add(sums.get(key, ZERO), reserve.amount)
         for name in ("margin", "notional"):
             sums[name] = ZERO
             for exposure in self.exposures.values():
-                sums[name] = _EXACT.add(sums[name], getattr(exposure, name))
+                sums[name] = EXACT.add(sums[name], getattr(exposure, name))
         return {key: value for key, value in sums.items() if value}
 
     def running(self) -> dict[str, Decimal]:
@@ -372,12 +428,17 @@ class Ledger:
 _FOLDS: dict[type, Callable[[Ledger, Any], None]] = {
     ev.SessionStarted: Ledger._session_started,
     ev.CapitalRecorded: Ledger._capital,
+    ev.ConversionBooked: Ledger._converted,
+    ev.CapitalAnchored: Ledger._anchored,
     ev.FundingBooked: Ledger._funding,
+    ev.InstrumentSettled: Ledger._instrument_settled,
     ev.OrderIntended: Ledger._intended,
     ev.OrderMoved: Ledger._release_on_end,
     ev.OrderFilled: Ledger._filled,
     ev.OrderFillVoided: Ledger._voided,
+    ev.OrderFillSettled: Ledger._settled,
     ev.PositionOpened: Ledger._opened,
     ev.PositionChanged: Ledger._position,
+    ev.PnlCompared: Ledger._compared,
     ev.PositionMoved: Ledger._position_moved,
 }

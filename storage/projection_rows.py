@@ -200,6 +200,7 @@ def _order_filled(batch: Batch, at: Recorded, e: ev.OrderFilled) -> None:
             "status": e.status,
             "liquidity": e.liquidity,
             "provenance": e.provenance,
+            "realized_pnl": e.realized_pnl,
             "late": int(e.late),
             "venue_time": iso_utc(e.venue_us),
             "at": when(at.at_us),
@@ -226,6 +227,9 @@ def _fill_settled(batch: Batch, at: Recorded, e: ev.OrderFillSettled) -> None:
     if e.realized_pnl is not None:
         row["realized_pnl"] = e.realized_pnl
     batch.update("fills", fill_id, row)
+    if e.fee_delta:
+        batch.add_decimal("fills", fill_id, "fee", e.fee_delta)
+        batch.add_decimal("orders", e.client_order_id, "fees", e.fee_delta)
 
 
 @on(ev.OrderFillVoided)
@@ -319,6 +323,15 @@ def _position_changed(batch: Batch, at: Recorded, e: ev.PositionChanged) -> None
     )
     if e.flags:
         batch.add_flag("positions", e.position_id, *e.flags)
+
+
+@on(ev.PnlCompared)
+def _pnl_compared(batch: Batch, at: Recorded, e: ev.PnlCompared) -> None:
+    row = {"pnl_source": e.pnl_source, "last_seq": at.seq}
+    batch.update("positions", e.position_id, row)
+    batch.update("fills", f"{e.client_order_id}/{e.trade_id}", {"realized_pnl": e.exchange})
+    if not e.agrees:
+        batch.add_flag("positions", e.position_id, "pnl_mismatch")
 
 
 @on(ev.PositionMoved)

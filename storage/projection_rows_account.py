@@ -25,7 +25,36 @@ def _capital(batch: Batch, at: Recorded, e: ev.CapitalRecorded) -> None:
             "asset": e.asset,
             "amount": e.amount,
             "price": e.price,
+            "value": e.value,
+            "basis_delta": e.basis_delta,
+            "net_basis_after": None
+            if e.net_basis_before is None or e.basis_delta is None
+            else e.net_basis_before + e.basis_delta,
+            "equity_before": e.equity_before,
+            "ref": e.ref or None,
+            "who": e.who or None,
+            "why": e.why or None,
             "source_note": e.source_note,
+            "at": when(at.at_us),
+        },
+    )
+
+
+@on(ev.ConversionBooked)
+def _conversion(batch: Batch, at: Recorded, e: ev.ConversionBooked) -> None:
+    batch.insert(
+        "capital_events",
+        at.seq,
+        {
+            "seq": at.seq,
+            "kind": "conversion",
+            "asset": e.to_asset,
+            "amount": e.to_amount,
+            "basis_delta": "0",
+            "ref": e.ref,
+            "who": e.who or None,
+            "why": e.why or None,
+            "source_note": f"for {plain(e.from_amount)} {e.from_asset}",
             "at": when(at.at_us),
         },
     )
@@ -47,6 +76,25 @@ def _funding(batch: Batch, at: Recorded, e: ev.FundingBooked) -> None:
     )
 
 
+@on(ev.InstrumentSettled)
+def _instrument_settled(batch: Batch, at: Recorded, e: ev.InstrumentSettled) -> None:
+    batch.insert(
+        "instrument_settlements",
+        at.seq,
+        {
+            "seq": at.seq,
+            "instrument": e.instrument,
+            "payout": e.payout,
+            "qty": e.qty,
+            "cash": e.cash,
+            "asset": e.asset,
+            "resolution_id": e.resolution_id,
+            "late": int(e.late),
+            "at": when(at.at_us),
+        },
+    )
+
+
 @on(ev.AccountSnapshotTaken)
 def _account(batch: Batch, at: Recorded, e: ev.AccountSnapshotTaken) -> None:
     batch.insert(
@@ -58,6 +106,9 @@ def _account(batch: Batch, at: Recorded, e: ev.AccountSnapshotTaken) -> None:
             "reason": e.reason,
             "capital": e.capital,
             "capital_source": e.capital_source,
+            "capital_seq": e.capital_seq,
+            "net_basis": e.net_basis,
+            "funding": e.funding,
             "realized_pnl": e.realized_pnl,
             "fees_paid": e.fees_paid,
             "balances": compact_json({k: plain(v) for k, v in e.balances.items()}),
@@ -84,6 +135,35 @@ def _anomaly(batch: Batch, at: Recorded, e: ev.AnomalyRecorded) -> None:
     )
     if e.client_order_id is not None and batch.current("orders", e.client_order_id, "state"):
         batch.add_flag("orders", e.client_order_id, e.kind)
+
+
+@on(ev.FactUnresolved)
+def _fact_unresolved(batch: Batch, at: Recorded, e: ev.FactUnresolved) -> None:
+    batch.insert(
+        "unresolved_facts",
+        at.seq,
+        {
+            "seq": at.seq,
+            "fact": e.fact,
+            "payload": e.payload,
+            "reason": e.reason,
+            "at": when(at.at_us),
+        },
+    )
+
+
+@on(ev.FactResolved)
+def _fact_resolved(batch: Batch, at: Recorded, e: ev.FactResolved) -> None:
+    batch.update(
+        "unresolved_facts",
+        e.fact_seq,
+        {
+            "resolved_at": when(at.at_us),
+            "resolved_as": e.resolved_as,
+            "who": e.who,
+            "why": e.why,
+        },
+    )
 
 
 @on(ev.BooksCompared)

@@ -7,10 +7,13 @@ Every table and column here is described in docs/reference/tables.md; a test fai
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 
 from sqlite_utils import Database
+
+from fsm.timestamps import iso_utc
 
 #: Projection table -> (columns, primary key, about). TEXT holds decimals and ISO times.
 PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
@@ -149,6 +152,9 @@ PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
             "reason": str,
             "capital": str,
             "capital_source": str,
+            "capital_seq": int,
+            "net_basis": str,
+            "funding": str,
             "realized_pnl": str,
             "fees_paid": str,
             "balances": str,
@@ -165,11 +171,33 @@ PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
             "asset": str,
             "amount": str,
             "price": str,
+            "value": str,
+            "basis_delta": str,
+            "net_basis_after": str,
+            "equity_before": str,
+            "ref": str,
+            "who": str,
+            "why": str,
             "source_note": str,
             "at": str,
         },
         "seq",
         "capital that came or went by itself, the opening balances among it",
+    ),
+    "instrument_settlements": (
+        {
+            "seq": int,
+            "instrument": str,
+            "payout": str,
+            "qty": str,
+            "cash": str,
+            "asset": str,
+            "resolution_id": str,
+            "late": int,
+            "at": str,
+        },
+        "seq",
+        "one row a payout of an instrument: the account's whole holding of it becomes cash",
     ),
     "circuit_breaker_events": (
         {
@@ -201,6 +229,21 @@ PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
         },
         "seq",
         "what should not have been, what was seen, and what was done",
+    ),
+    "unresolved_facts": (
+        {
+            "seq": int,
+            "fact": str,
+            "payload": str,
+            "reason": str,
+            "at": str,
+            "resolved_at": str,
+            "resolved_as": str,
+            "who": str,
+            "why": str,
+        },
+        "seq",
+        "venue facts that matched nothing and changed nothing, and what became of each",
     ),
     "truth_snapshots": (
         {"seq": int, "status": str, "deltas": str, "detail": str, "at": str},
@@ -282,11 +325,30 @@ def _m4_what_became_of_trips(db: Database) -> None:
     create_projections(db)
 
 
+def _m5_unresolved_facts(db: Database) -> None:
+    """The table, with what the journal has had to say of it so far."""
+    create_projections(db)
+    row = db.execute(f"SELECT seq FROM {PROJECTION_STATE}").fetchone()
+    told = db.execute(
+        "SELECT seq, at_us, payload FROM journal "
+        "WHERE stream = 'reconciler' AND type = 'FactUnresolved' AND seq <= ? ORDER BY seq",
+        (row[0] if row else 0,),
+    ).fetchall()
+    for seq, at_us, payload in told:
+        said = json.loads(payload)
+        db.execute(
+            "INSERT OR IGNORE INTO unresolved_facts (seq, fact, payload, reason, at) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (seq, said["fact"], said["payload"], said["reason"], iso_utc(at_us)),
+        )
+
+
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _m1_record,
     _m2_projections,
     _m3_fill_indexes,
     _m4_what_became_of_trips,
+    _m5_unresolved_facts,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

@@ -7,18 +7,22 @@ Every command is asked, so that a refusal is an answer and not an error; it is c
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
 from attrs import define
 
 from actors import messages as msg
+from actors.capital_requests import moved_at_venue
 from actors.chaos import scenario as sc
 from actors.chaos.scenario import Step
 from actors.engine import Engine
 from actors.messages import RaiseSignal
+from actors.runtime.actor import Refused
 from actors.strategies.base import Signal
 from actors.venues.port import SimulatedGateway
+from actors.venues.sim import SimVenue
 from fsm.facts import OrderFill
 from fsm.market import MarketTrade, Tick
 from fsm.vocabulary import OrderRole
@@ -145,6 +149,26 @@ class Commands:
         wish: sc.ResetStep = step.action
         self._ask(step, msg.ResetGuard(wish.guard, wish.who, wish.why))
 
+    def _capital(self, step: Step) -> None:
+        wish: sc.CapitalStep = step.action
+        command = msg.BookCapital(
+            kind=wish.event,
+            asset=wish.asset,
+            amount=wish.amount,
+            price=wish.price,
+            prices=dict(wish.prices),
+            ref=wish.ref,
+            who=wish.who,
+            why=wish.why,
+            accept_breaches=wish.accept_breaches,
+        )
+        if isinstance(self.venue, SimVenue):
+            with suppress(Refused):  # the engine will say it
+                plan = self.engine.books.account.plan(command, self.engine.world)
+                if plan is not None:
+                    self.venue.transfer(plan.event.ref, moved_at_venue(plan))
+        self._ask(step, command)
+
     def _tick(self, step: Step) -> None:
         tick: sc.TickStep = step.action
         now_us = self.engine.clock.now_us()
@@ -180,5 +204,6 @@ _COMMANDS: dict[str, Any] = {
     "recover": Commands._recover,
     "resolve": Commands._resolve,
     "reset": Commands._reset,
+    "capital": Commands._capital,
 }
 KINDS = tuple(_COMMANDS)

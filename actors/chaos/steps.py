@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from actors.chaos.words import FaultKind, Level, QueryKind, Result, Us
 from fsm.money import ONE, ZERO
 from fsm.vocabulary import (
+    CapitalKind,
     ExitReason,
     FillStatus,
     HeldOutcome,
@@ -106,6 +108,21 @@ class ResetStep:
 
 
 @frozen(kw_only=True)
+class CapitalStep:
+    """Capital came or went by itself. `prices` are those of an initial basis."""
+
+    event: CapitalKind
+    asset: str = ""
+    amount: Decimal = ZERO
+    price: Decimal | None = None
+    prices: Mapping[str, Decimal] = field(factory=dict)
+    ref: str = ""
+    who: str = "scenario"
+    why: str = "scenario"
+    accept_breaches: bool = True
+
+
+@frozen(kw_only=True)
 class TickStep:
     """One quote; a side that is left out is missing in the market."""
 
@@ -150,6 +167,8 @@ class FillEvent(Named):
     status: FillStatus = FillStatus.SETTLED
     instrument: str | None = None
     side: Side | None = None
+    age: Us | None = None
+    """How long ago it happened, by the venue's clock."""
 
 
 @frozen(kw_only=True)
@@ -194,6 +213,40 @@ class FundingEvent:
 
 
 @frozen(kw_only=True)
+class ResolvedEvent:
+    """An instrument pays out, for good."""
+
+    event: str
+    instrument: str
+    payout: Decimal
+    resolution_id: str | None = None
+
+
+@frozen(kw_only=True)
+class ClosedEvent:
+    """A position was closed at the venue; without `qty` all of it."""
+
+    event: str
+    position: str
+    reason: str = ""
+    price: Decimal | None = None
+    trade_id: str | None = None
+    qty: Decimal | None = None
+    fee: Decimal = ZERO
+    fee_asset: str | None = None
+
+
+@frozen(kw_only=True)
+class ExecutionEvent(Named):
+    """An execution report of a type that nobody knows."""
+
+    event: str
+    type: str
+    instrument: str | None = None
+    text: str = ""
+
+
+@frozen(kw_only=True)
 class SessionEvent:
     """connected, disconnected."""
 
@@ -208,6 +261,9 @@ VENUE_EVENTS: dict[str, type] = {
     "balance": BalanceEvent,
     "position": PositionEvent,
     "funding": FundingEvent,
+    "resolved": ResolvedEvent,
+    "closed": ClosedEvent,
+    "execution": ExecutionEvent,
     **dict.fromkeys(("disconnected", "connected"), SessionEvent),
 }
 

@@ -57,7 +57,9 @@ COMMANDS = (
     ("sessions", "read_commands:sessions", "Every session, and why it ended."),
     ("events", "events_command:events", "The journal, once or as it grows."),
     ("explain", "explain_command:explain", "The whole story of an order, a position or an event."),
+    ("capital", "capital_command:capital_app", "Deposits, withdrawals and the basis of returns."),
     ("control", "control_command:control", "Pause, flatten, stop or resume the running service."),
+    ("audit", "audit_command:audit", "An account statement against our arithmetic."),
     ("record", "record_command:record", "Record a feed, without trading."),
     ("verify", "upkeep_commands:verify", "Prove that record, tables and laws hold."),
     ("rebuild", "upkeep_commands:rebuild", "Drop the tables and fold the journal anew."),
@@ -141,6 +143,7 @@ def _known(problem: BaseException) -> int | None:
     """Exit codes of our own errors; imported only now that something went wrong."""
     from actors.config import ConfigError
     from storage.backup import BackupFailed
+    from storage.capital import CapitalUnreadable
     from storage.codec import UnknownEventType
     from storage.journal import JournalDamaged
     from storage.schema import ForeignDatabase, SchemaTooNew
@@ -148,7 +151,7 @@ def _known(problem: BaseException) -> int | None:
 
     if isinstance(problem, ConfigError):
         return USAGE
-    if isinstance(problem, JournalDamaged | SchemaTooNew | UnknownEventType):
+    if isinstance(problem, JournalDamaged | SchemaTooNew | UnknownEventType | CapitalUnreadable):
         return REFUSED
     if isinstance(problem, BackupFailed | ForeignDatabase):
         return UNAVAILABLE

@@ -24,6 +24,10 @@ _HOW_TO_RESOLVE = (
     "canceled|expired|rejected|filled\n--evidence TEXT --who NAME; `filled` names the venue's "
     "trades with --trades FILE. Funds stay reserved until then."
 )
+_HOW_TO_ATTRIBUTE = (
+    "\nThese changed nothing. Look each one up at the venue, then: holdfast control attribute SEQ\n"
+    "--order ID | --dismiss, with --why TEXT and --who NAME."
+)
 Limit = Annotated[int | None, Parameter(help="At most this many, the newest.")]
 
 
@@ -137,12 +141,34 @@ def positions(
     return 0
 
 
-def fills(*, limit: Limit = None, json: Json = False, place: Place = HERE) -> int:
-    """Executions of every session, oldest first."""
+def fills(
+    *,
+    unresolved: bool = False,
+    limit: Limit = None,
+    json: Json = False,
+    place: Place = HERE,
+) -> int:
+    """Executions of every session, oldest first.
+
+    Parameters
+    ----------
+    unresolved
+        Instead, what the venue told and nobody could place: open facts of any kind.
+    """
     check_count("--limit", limit, 1)
+    if unresolved:
+        return _unresolved(place.database(), limit, json)
     found = _rows(place.database(), "fills", limit=limit)
     columns = "seq at client_order_id position_id instrument side role qty price fee fee_asset"
     _show(found, columns + " status liquidity trade_id", json, "No fills.")
+    return 0
+
+
+def _unresolved(database: Path, limit: int | None, json: bool) -> int:
+    found = _rows(database, "unresolved_facts", where="resolved_at IS NULL", limit=limit)
+    _show(found, "seq at fact reason payload", json, "Every fact has its place.")
+    if found and not json:
+        print(_HOW_TO_ATTRIBUTE)
     return 0
 
 

@@ -13,9 +13,11 @@ from actors import messages as msg
 from actors.effects import Notify
 from actors.entities import foretelling, replacing
 from actors.entities.trades import named_before, nearest, unnamed_id
+from actors.fact_keys import unresolved
 from actors.runtime.actor import Decision
 from fsm import events as ev
 from fsm import facts
+from fsm.money import ZERO
 from fsm.vocabulary import FillStatus, OrderRole
 
 if TYPE_CHECKING:
@@ -113,7 +115,7 @@ def _known_trade(order: Order, trade_id: str, fact: facts.OrderFill, world: Worl
         order.trades[trade_id].status is FillStatus.PROVISIONAL
         and fact.status is FillStatus.SETTLED
     ):
-        return _settled(order, trade_id, None, None)
+        return _settled(order, trade_id, None, None, world)
     return Decision.ignore("duplicate: this trade is booked")
 
 
@@ -155,22 +157,30 @@ def on_settled(order: Order, fact: facts.FillSettled, world: World) -> Decision:
     assert order.trades is not None
     mark = order.trades[trade_id]
     if mark.status is FillStatus.VOIDED:
-        return Decision(events=[foretelling.unresolved(fact, "settles a trade that was voided")])
+        why = "settles a trade that was voided"
+        return Decision(events=[unresolved(fact, why, order.client_order_id)])
     figures = fact.realized_pnl is not None or fact.fee is not None
     if mark.settlement == STATED or (mark.settlement == FINAL and not figures):
         return Decision.ignore("duplicate: this settlement is booked")
-    return _settled(order, trade_id, fact.realized_pnl, fact.fee)
+    return _settled(order, trade_id, fact.realized_pnl, fact.fee, world)
 
 
 def _settled(
-    order: Order, trade_id: str, realized: Decimal | None, fee: Decimal | None
+    order: Order, trade_id: str, realized: Decimal | None, fee: Decimal | None, world: World
 ) -> Decision:
+    assert order.trades is not None
+    mark, spec = order.trades[trade_id], world.instruments.get(order.instrument)
     event = ev.OrderFillSettled(
         client_order_id=order.client_order_id,
         position_id=order.position_id,
         trade_id=trade_id,
         realized_pnl=realized,
         fee=fee,
+        instrument=order.instrument,
+        qty=mark.qty,
+        price=mark.price,
+        fee_delta=ZERO if fee is None else fee - mark.fee,
+        fee_asset=mark.fee_asset or (None if spec is None else spec.quote),
     )
     kind = settlement_of(event)
     decision = Decision(

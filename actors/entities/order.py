@@ -113,7 +113,7 @@ class Order:
         elif isinstance(event, ev.OrderMoved):
             self._evolve_moved(event)
         elif isinstance(event, ev.OrderFillSettled):
-            self._mark(event.trade_id, FillStatus.SETTLED, fills.settlement_of(event))
+            self._evolve_settled(event)
         elif isinstance(event, ev.OrderFillVoided):
             self._evolve_voided(event)
         elif isinstance(event, ev.OrderFillPaired):
@@ -126,6 +126,14 @@ class Order:
         held = self.trades[trade_id]
         settled = settlement or held.settlement
         self.trades[trade_id] = evolve(held, status=status, settlement=settled)
+
+    def _evolve_settled(self, event: ev.OrderFillSettled) -> None:
+        self._mark(event.trade_id, FillStatus.SETTLED, fills.settlement_of(event))
+        if event.fee_delta:
+            assert self.trades is not None
+            held, self.fees = self.trades[event.trade_id], self.fees + event.fee_delta
+            fee = held.fee + event.fee_delta
+            self.trades[event.trade_id] = evolve(held, fee=fee, fee_asset=event.fee_asset)
 
     def _evolve_acknowledged(self, event: ev.OrderAcknowledged) -> None:
         self.state, self.request_left, self.acknowledged = event.state, True, True

@@ -14,7 +14,7 @@ from attrs import define, field
 
 from actors import messages as msg
 from actors.effects import CancelTimer, SetTimer
-from actors.entities import exits, quantity
+from actors.entities import ended_by_venue, exits, provenance, quantity
 from actors.entities.order import Order
 from actors.runtime.actor import Decision, Refused
 from actors.world import World
@@ -76,6 +76,12 @@ class Position:
     booked: dict[str, str] = field(factory=dict)
     """(order/trade) -> the last cause booked for it: a message delivered again changes nothing.
     It grows with the fills of an open position: what was kept in quarantine may come back late."""
+    estimates: dict[str, Decimal] = field(factory=dict)
+    """(order/trade) -> what we make of it, until the venue states its own figure."""
+    estimated: int = 0
+    """How many closing trades rest on an estimate, those that left `estimates` included."""
+    stated: dict[str, tuple[Decimal, Decimal]] = field(factory=dict)
+    """(order/trade) without a price -> the venue's realized PnL, and what it moved in quote."""
     turn: int = field(default=0, eq=False)
     """The last turn that changed it: it may be forgotten when that one is durable."""
 
@@ -149,13 +155,41 @@ class Position:
             event.pnl_source,
         )
         if event.trade_id is not None:
-            self.booked[f"{event.client_order_id}/{event.trade_id}"] = event.cause
-        if "realized_skipped_no_price" in event.flags and event.trade_id is not None:
-            self.unpriced[event.trade_id] = event.qty_delta
-        elif event.cause == "settlement" and event.trade_id is not None:
-            self.unpriced.pop(event.trade_id, None)
+            self._book(event, f"{event.client_order_id}/{event.trade_id}", event.trade_id)
         if event.state is S.MONITORING and event.flags and "reopened" in event.flags:
             self.exit_reason, self.rung, self.failures = None, 0, 0
+
+    def _book(self, event: ev.PositionChanged, key: str, trade_id: str) -> None:
+        """What is remembered of a trade: that it counted, and whose figure its profit is."""
+        if event.cause == "settlement_fee":
+            return
+        exchange = event.realized_source is PnlSource.EXCHANGE and event.cause != "void"
+        self.booked[key] = provenance.STATED if exchange else event.cause
+        if self.estimates.pop(key, None) is not None:
+            self.estimated -= 1
+        before = event.qty - event.qty_delta
+        closes = before != 0 and (before > 0) != (event.qty_delta > 0) and event.qty_delta != 0
+        if "realized_skipped_no_price" in event.flags:
+            self.unpriced[trade_id] = event.qty_delta
+        elif exchange and event.price is None:
+            self.unpriced.pop(trade_id, None)
+            self.stated[key] = event.realized_delta, event.cash_delta
+        elif event.cause == "void":
+            self.unpriced.pop(trade_id, None)
+            self.stated.pop(key, None)
+        elif closes and event.realized_source is PnlSource.KERNEL_ESTIMATE:
+            self.estimated += 1
+            if provenance.NETTED not in event.flags:
+                self.estimates[key] = event.realized_delta
+            if len(self.estimates) > provenance.ESTIMATES_MAX:
+                del self.estimates[next(iter(self.estimates))]
+
+    def _compared(self, event: ev.PnlCompared) -> None:
+        key = f"{event.client_order_id}/{event.trade_id}"
+        if event.agrees and self.estimates.pop(key, None) is not None:
+            self.estimated -= 1
+            self.booked[key] = provenance.STATED
+            self.pnl_source = event.pnl_source
 
     def _moved(self, event: ev.PositionMoved) -> None:
         self.state = event.state
@@ -301,6 +335,7 @@ _EVOLVE: dict[type, Any] = {
     ev.OrderFillVoided: Position._order_voided,
     ev.OrderMoved: Position._order_moved,
     ev.PositionChanged: Position._changed,
+    ev.PnlCompared: Position._compared,
     ev.PositionMoved: Position._moved,
     ev.ExitDecided: Position._exit_decided,
     ev.ProtectionMoved: Position._protection,
@@ -311,6 +346,9 @@ _DECIDE: dict[type, Any] = {
     msg.ReplacedForPosition: quantity.on_replaced,
     msg.GoneAtVenue: quantity.on_gone,
     msg.SettlementForPosition: quantity.on_settlement,
+    msg.ClosedAtVenue: ended_by_venue.on_closed,
+    msg.ClosureSettled: ended_by_venue.on_closure_settled,
+    msg.ResolvedForPosition: ended_by_venue.on_resolved,
     msg.OrderEnded: Position._on_order_ended,
     msg.EntriesCancelled: Position._on_entries_cancelled,
     msg.PriceCrossed: exits.on_price,

@@ -12,13 +12,13 @@ from attrs import evolve
 
 from actors import messages as msg
 from actors.effects import Notify
-from actors.entities import exits
+from actors.entities import exits, provenance
 from actors.runtime.actor import Decision
 from fsm import events as ev
 from fsm.money import ZERO, divide
 from fsm.pnl import Holding, apply_fill
 from fsm.position import ENDED, PositionState, PositionTrigger
-from fsm.vocabulary import OrderRole, PnlSource
+from fsm.vocabulary import OrderRole
 
 if TYPE_CHECKING:
     from actors.entities.position import Position
@@ -33,26 +33,28 @@ def on_fill(position: Position, message: msg.FillForPosition, world: World) -> D
         return Decision.ignore("duplicate: the position has booked this trade")
     delta = _moved(fill, world)
     step = apply_fill(position.holding, delta, fill.price)
-    fee_quote = _fee_in_quote(fill.fee, fill.fee_asset, fill.price, world, position.instrument)
     is_exit = fill.role is OrderRole.EXIT
-    flags = ("realized_skipped_no_price",) if step.price_missing and is_exit else ()
-    if step.price_missing and not is_exit:
-        flags = ("entry_basis_missing",)
-    return _change(
+    flags: tuple[str, ...] = ()
+    if step.price_missing:
+        flags = ("realized_skipped_no_price",) if is_exit else ("entry_basis_missing",)
+    told = provenance.of_fill(position, fill, delta, step, world)
+    decision = changed(
         position,
         world,
         cause="exit_fill" if is_exit else "entry_fill",
         holding=step.holding,
-        realized=step.realized,
-        fee=fee_quote,
-        flags=flags,
+        realized=step.realized if told.settles is None else told.settles,
+        fee=_fee_in_quote(fill.fee, fill.fee_asset, fill.price, world, position.instrument),
+        flags=(flags if told.settles is None else ()) + told.flags,
         price=fill.price,
         order_id=fill.client_order_id,
         trade_id=fill.trade_id,
         delta=delta,
         is_exit=is_exit,
-        source=PnlSource.INFERRED if fill.provenance is PnlSource.INFERRED else None,
+        told=told,
     )
+    decision.events += told.anomalies
+    return decision
 
 
 def on_void(position: Position, message: msg.VoidForPosition, world: World) -> Decision:
@@ -68,16 +70,20 @@ def on_void(position: Position, message: msg.VoidForPosition, world: World) -> D
     is_exit = role is OrderRole.EXIT
     basis_now = position.basis if position.basis is not None else position.last_basis
     holding = _without(Holding(position.qty, basis_now), delta, void.price, is_exit=is_exit)
+    if not is_exit and position.instrument in world.ledger.resolved:
+        # It has paid out by its own price, and gives back just that.
+        holding = evolve(holding, basis=void.price)
     realized = ZERO
     if is_exit and void.price is not None and basis_now is not None:
         realized = void.side.sign * void.qty * (void.price - basis_now)
+    told = provenance.of_void(position, void)
     fee = -_fee_in_quote(void.fee, void.fee_asset, void.price, world, position.instrument)
-    return _change(
+    return changed(
         position,
         world,
         cause="void",
         holding=holding,
-        realized=realized,
+        realized=realized if told.settles is None else told.settles,
         fee=fee,
         flags=("voided_fill",),
         price=void.price,
@@ -85,16 +91,22 @@ def on_void(position: Position, message: msg.VoidForPosition, world: World) -> D
         trade_id=void.trade_id,
         delta=delta,
         is_exit=is_exit,
-        source=PnlSource.KERNEL_ESTIMATE if void.provenance is PnlSource.INFERRED else None,
+        told=told,
     )
 
 
 def on_replaced(position: Position, message: msg.ReplacedForPosition, world: World) -> Decision:
     """Voids and fills as one change: only the quantity after the last of them counts (X06)."""
-    told: list[ev.OrderFilled | ev.OrderFillVoided] = [*message.voids, *message.fills]
-    keys = [f"{event.client_order_id}/{event.trade_id}" for event in told]
+    about: list[ev.OrderFilled | ev.OrderFillVoided] = [*message.voids, *message.fills]
+    keys = [f"{event.client_order_id}/{event.trade_id}" for event in about]
     booked = {key: position.booked[key] for key in keys if key in position.booked}
-    scratch = evolve(position, booked=booked, unpriced=dict(position.unpriced))
+    scratch = evolve(
+        position,
+        booked=booked,
+        unpriced=dict(position.unpriced),
+        estimates=dict(position.estimates),
+        stated=dict(position.stated),
+    )
     notes: list[msg.VoidForPosition | msg.FillForPosition] = [
         msg.VoidForPosition(position.position_id, void) for void in message.voids
     ]
@@ -127,7 +139,7 @@ def on_gone(position: Position, message: msg.GoneAtVenue, world: World) -> Decis
     gone = min(message.qty, abs(position.qty))
     delta = gone.copy_sign(-position.qty)
     step = apply_fill(position.holding, delta, None)
-    decision = _change(
+    decision = changed(
         position,
         world,
         cause="manual_trade",
@@ -170,28 +182,39 @@ def _without(held: Holding, delta: Decimal, price: Decimal | None, *, is_exit: b
 
 
 def on_settlement(position: Position, message: msg.SettlementForPosition, world: World) -> Decision:
-    """The venue's figure repairs a price-less exit once (P01); elsewhere it is compared."""
+    """The venue's figures: they repair a price-less exit once (P01), and are compared elsewhere.
+
+    A fee that was not told with the fill is booked with them (X11).
+    """
     fact = message.settlement
-    if fact.realized_pnl is None or fact.trade_id not in position.unpriced:
-        return Decision.ignore("settlement: the fill had its price")
-    return _change(
+    fee = _fee_in_quote(fact.fee_delta, fact.fee_asset, fact.price, world, position.instrument)
+    repairs = fact.realized_pnl is not None and fact.trade_id in position.unpriced
+    if not repairs and not fee:
+        compared = provenance.compared(position, fact, world)
+        return compared or Decision.ignore("settlement: there is nothing to repair or compare")
+    realized = fact.realized_pnl if repairs and fact.realized_pnl is not None else ZERO
+    decision = changed(
         position,
         world,
-        cause="settlement",
+        cause="settlement" if repairs else "settlement_fee",
         holding=position.holding,
-        realized=fact.realized_pnl,
-        fee=ZERO,
+        realized=realized,
+        fee=fee,
         flags=(),
         price=None,
         order_id=fact.client_order_id,
         trade_id=fact.trade_id,
         delta=ZERO,
         is_exit=True,
-        source=PnlSource.EXCHANGE,
+        told=provenance.of_settlement(position, fact, world) if repairs else provenance.NOTHING,
     )
+    compared = None if repairs else provenance.compared(position, fact, world)
+    if compared is not None:
+        decision.events += compared.events
+    return decision
 
 
-def _change(
+def changed(
     position: Position,
     world: World,
     *,
@@ -205,7 +228,7 @@ def _change(
     trade_id: str | None,
     delta: Decimal,
     is_exit: bool,
-    source: PnlSource | None = None,
+    told: provenance.Told = provenance.NOTHING,
 ) -> Decision:
     """One new quantity: the event, and what follows from the state it leads to."""
     guard = position.quantity_guard(holding.qty)
@@ -238,12 +261,18 @@ def _change(
                 realized_delta=realized,
                 realized_pnl=position.realized_pnl + realized,
                 fees=position.fees + fee,
-                pnl_source=source or position.pnl_source,
+                pnl_source=told.pnl_source or position.pnl_source,
                 stop=position.effective_stop,
                 flags=flags,
+                realized_source=told.source,
+                cash_delta=told.cash,
             )
         ]
     )
+    payout = world.ledger.resolved.get(position.instrument)
+    if payout is not None:  # it came late: it pays out in the same turn, nothing is traded any more
+        decision.tells.append(msg.ResolvedForPosition(position.position_id, payout))
+        return decision
     _protect(position, decision, state, holding, world)
     if state is S.CLOSED:
         position.closed(decision, world)

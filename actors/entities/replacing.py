@@ -98,6 +98,7 @@ class Running:
             provenance=provenance,
             fetched=fact.fetched,
             timeless=not fact.venue_us,
+            realized_pnl=fact.realized_pnl,
         )
 
     def take_back(self, trade_id: str) -> ev.OrderFillVoided:

@@ -8,6 +8,7 @@ What it has observed is transient and starts empty after a restart; the latch is
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -106,6 +107,13 @@ class Guard(ABC):
 
     def cleared(self) -> None:  # noqa: B027 -- nor anything to forget
         """Its latch was opened: forget what led to the trip."""
+
+    def would_breach(
+        self, totals: Mapping[str, Decimal], prices: Mapping[str, Decimal], world: World
+    ) -> str | None:
+        """Which limit these balances would breach, before they are booked (N07); None: none that
+        this guard knows of. `prices` are those that come with the command."""
+        return None
 
     @abstractmethod
     def gauge(self, world: World) -> Gauge:

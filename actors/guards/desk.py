@@ -6,6 +6,8 @@ two trip in one turn: both are recorded, in this order.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from actors import messages as msg
@@ -108,6 +110,15 @@ class GuardDesk:
             raise Refused(f"no guard {message.guard!r} is on; there are: {on}")
         said = f"{message.who}: {message.why}".strip(": ")
         return Decision(events=[ev.GuardCleared(guard=message.guard, how=OPERATOR, detail=said)])
+
+    def breaches(self, totals: Mapping[str, Decimal], prices: Mapping[str, Decimal]) -> list[str]:
+        """Which limits these balances would breach, guard by guard."""
+        found = []
+        for name, guard in self.guards.items():
+            said = guard.would_breach(totals, prices, self._world)
+            if said is not None:
+                found.append(f"{name}: {said}")
+        return found
 
     def views(self) -> dict[str, dict[str, Any]]:
         """What each guard shows of itself, for the state document."""

@@ -8,7 +8,7 @@ still above trips again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -81,6 +81,16 @@ class ExposureLimit(Guard):
     def is_well(self, world: World) -> bool:
         """Nothing is above its cap; it is not asked, because only the operator resumes."""
         return self._found(world) is None
+
+    def would_breach(
+        self, totals: Mapping[str, Decimal], prices: Mapping[str, Decimal], world: World
+    ) -> str | None:
+        """An asset above its cap."""
+        for asset, cap in self.settings.asset_caps.items():
+            held = totals.get(asset, ZERO)
+            if held > cap:
+                return f"{plain(held)} {asset} would be above the cap of {plain(cap)}, and halt"
+        return None
 
     def gauge(self, world: World) -> Gauge:
         """The one that is nearest to its cap, in its own unit."""

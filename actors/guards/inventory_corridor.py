@@ -7,7 +7,7 @@ is below `value_min` there is nothing to guard: that counts as inside, so that i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -56,9 +56,12 @@ class InventoryCorridor(Guard):
 
     def _split(self, instrument: str, world: World) -> Split | None:
         mid = fresh_mid(world, instrument)
-        if mid is None:
-            return None
-        spec, totals = world.instruments[instrument], world.ledger.totals
+        return None if mid is None else self._split_of(instrument, mid, world.ledger.totals, world)
+
+    def _split_of(
+        self, instrument: str, mid: Decimal, totals: Mapping[str, Decimal], world: World
+    ) -> Split:
+        spec = world.instruments[instrument]
         base, quote = totals.get(spec.base, ZERO) * mid, totals.get(spec.quote, ZERO)
         value = base + quote
         share = divide(base * _HUNDRED, value) if value > 0 else ZERO
@@ -116,11 +119,12 @@ class InventoryCorridor(Guard):
         split = self._split(what.instrument, world)
         return self._floor(split) if split is not None and self._is_poor(split) else None
 
-    def _floor(self, split: Split) -> Trip:
+    def _poor(self, split: Split) -> str:
         limit = plain(self.settings.quote_min)
-        return self._tripped(
-            split, f"{plain(split.quote)} of the quote asset of {split.instrument}, below {limit}"
-        )
+        return f"{plain(split.quote)} of the quote asset of {split.instrument}, below {limit}"
+
+    def _floor(self, split: Split) -> Trip:
+        return self._tripped(split, self._poor(split))
 
     def _tripped(self, split: Split, condition: str) -> Trip:
         self.inside.clear()
@@ -142,6 +146,23 @@ class InventoryCorridor(Guard):
         self.outside.clear()
         self.inside.clear()
         self._seen.clear()
+
+    def would_breach(
+        self, totals: Mapping[str, Decimal], prices: Mapping[str, Decimal], world: World
+    ) -> str | None:
+        """Outside the corridor or below the floor, at the market or at the price that is given."""
+        for name in self._watched(world):
+            mid = fresh_mid(world, name) or prices.get(world.instruments[name].base)
+            if mid is None:
+                continue
+            split = self._split_of(name, mid, totals, world)
+            if self._is_poor(split):
+                return self._poor(split)
+            if self._is_outside(split):
+                low, high = self.settings.base_share_min_pct, self.settings.base_share_max_pct
+                share = _percent(split.share_pct)
+                return f"base share of {name} would be {share} %, not {plain(low)}..{plain(high)} %"
+        return None
 
     def gauge(self, world: World) -> Gauge:
         """The base share that is nearest to a border, or beyond it."""

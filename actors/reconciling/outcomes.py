@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from decimal import Decimal
 from typing import Any, assert_never
 
@@ -12,6 +13,7 @@ from fsm import events as ev
 from fsm import facts
 from fsm.order import OrderState
 from fsm.timestamps import SECOND_US
+from fsm.vocabulary import CapitalKind
 
 S = OrderState
 
@@ -66,12 +68,25 @@ def end_of(order: Order, reported: facts.VenueOrder) -> object | None:
     return fact
 
 
-def opening(balances: dict[str, Decimal], now_us: int) -> list[ev.Event]:
+def opened(asset: str, total: Decimal, quotes: Container[str], note: str) -> ev.CapitalRecorded:
+    """One opening balance. What a quote asset is worth is known; another one counts in no figure
+    in quote units until a person values it (`capital init-basis`)."""
+    worth = total if asset in quotes else None
+    return ev.CapitalRecorded(
+        kind=CapitalKind.OPENING,
+        asset=asset,
+        amount=total,
+        source_note=note,
+        value=worth,
+        basis_delta=worth,
+    )
+
+
+def opening(balances: dict[str, Decimal], quotes: Container[str], now_us: int) -> list[ev.Event]:
     """The first start on an empty journal: what the account holds is opening capital (X12)."""
     note = "opening balance at the first start"
     found: list[ev.Event] = [
-        ev.CapitalRecorded(kind="opening", asset=asset, amount=total, source_note=note)
-        for asset, total in balances.items()
+        opened(asset, total, quotes, note) for asset, total in balances.items()
     ]
     detail = "opening balances adopted"
     return [*found, ev.BooksCompared(status="ok", deltas={}, detail=detail, opened_us=now_us)]

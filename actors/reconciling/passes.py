@@ -92,6 +92,8 @@ class Pass:
     books_seq: int = -1
     looks_at_books: int = 0
     newest_us: int = 0
+    books_us: int = 0
+    """When the balances were asked for."""
     """The greatest venue time of a fill in the opening pass: it is in the opening balances."""
     stage: str = "sweep"
 

@@ -177,6 +177,8 @@ class Truth:
         if outcome.status == "halt" and not self._is_repeated(outcome, run, world, decision):
             return False
         if outcome.status in ("ok", "warn"):
+            if run.balances is not None:
+                decision.tells.append(msg.WalletSeen(run.balances, run.books_us))
             self.suspected, self.suspected_shape, self.halted_since_us = {}, {}, None
             decision.effects.append(CancelTimer(_HALT_TIMER))
             if self.unread or not outcome.is_accepted:

@@ -69,6 +69,11 @@ class InProcessVenue:
         self.venue.market(data, self._clock_us())
         self._wake.set()
 
+    @property
+    def transfers(self) -> SimVenue:
+        """Where capital commands move funds: the account is a simulated one, and ours."""
+        return self.venue
+
     async def run(self, deliver: Deliver) -> None:
         """Say that the session is up, then serve until cancelled."""
         await deliver(VenueConnected(venue_us=self._clock_us()))

@@ -24,11 +24,13 @@ from fsm.events.orders import (
 )
 from fsm.events.positions import (
     ExitDecided,
+    PnlCompared,
     PositionChanged,
     PositionMoved,
     PositionOpened,
     ProtectionMoved,
 )
+from fsm.events.settlements import InstrumentSettled
 from fsm.events.signals import (
     RuleCheck,
     SignalDecided,
@@ -40,9 +42,12 @@ from fsm.events.system import (
     AlertRaised,
     AnomalyRecorded,
     BooksCompared,
+    CapitalAnchored,
     CapitalRecorded,
     ContextValue,
     ControlMoved,
+    ConversionBooked,
+    FactResolved,
     FactUnresolved,
     FeedGapRecorded,
     FundingBooked,
@@ -71,11 +76,15 @@ Event = (
     | OrderMoved
     | PositionOpened
     | PositionChanged
+    | PnlCompared
     | PositionMoved
     | ExitDecided
     | ProtectionMoved
     | CapitalRecorded
+    | ConversionBooked
+    | CapitalAnchored
     | FundingBooked
+    | InstrumentSettled
     | AccountSnapshotTaken
     | ModeMoved
     | GuardTripped
@@ -85,6 +94,7 @@ Event = (
     | WatermarkMoved
     | AnomalyRecorded
     | FactUnresolved
+    | FactResolved
     | MessageUnprocessed
     | ActorRestored
     | FeedGapRecorded
@@ -117,17 +127,21 @@ __all__ = [
     "AlertRaised",
     "AnomalyRecorded",
     "BooksCompared",
+    "CapitalAnchored",
     "ContextValue",
     "CapitalRecorded",
     "ControlMoved",
+    "ConversionBooked",
     "EVENT_TYPES",
     "Event",
     "ExitDecided",
+    "FactResolved",
     "FactUnresolved",
     "FeedGapRecorded",
     "FundingBooked",
     "GuardCleared",
     "GuardTripped",
+    "InstrumentSettled",
     "MessageUnprocessed",
     "ModeMoved",
     "OrderAcknowledged",
@@ -139,6 +153,7 @@ __all__ = [
     "OrderIntended",
     "OrderMoved",
     "OrderSent",
+    "PnlCompared",
     "PositionChanged",
     "PositionMoved",
     "PositionOpened",

@@ -110,6 +110,8 @@ class OrderFilled:
     """A query of ours brought it: the stream may tell the same without a trade id."""
     timeless: bool = False
     """The venue told no time: `venue_us` is when it was booked."""
+    realized_pnl: Decimal | None = None
+    """What the venue says that it realized, gross of the fee; compared, never added."""
 
     @property
     def stream(self) -> str:
@@ -146,13 +148,19 @@ class OrderFillForetold:
 
 @frozen(slots=True, kw_only=True)
 class OrderFillSettled:
-    """A fill is final; quantity is unchanged."""
+    """A fill is final; quantity is unchanged. `fee` is what the venue says the trade cost in the
+    end, `fee_delta` how much of it was not booked with the fill (X11)."""
 
     client_order_id: str
     position_id: str | None
     trade_id: str
     realized_pnl: Decimal | None
     fee: Decimal | None
+    instrument: str = ""
+    qty: Decimal = Decimal(0)
+    price: Decimal | None = None
+    fee_delta: Decimal = Decimal(0)
+    fee_asset: str | None = None
 
     @property
     def stream(self) -> str:

@@ -48,7 +48,10 @@ class PositionChanged:
     """Its quantity changed, with the arithmetic: signed quantities, basis, gross realized PnL.
 
     `realized_delta` = closed quantity x (price - basis), side-signed and leverage-free; fees are
-    kept apart, in quote units.
+    kept apart, in quote units. `realized_source` is where this delta comes from, `pnl_source`
+    where all of the position's realized PnL does. `cash_delta` is what a settlement moves in quote
+    units: its fill came without a price, and moved none. `venue_us`: when the venue closed it by
+    itself, or stated the figures of that; 0 where an order's fill tells the time.
     """
 
     position_id: str
@@ -71,6 +74,30 @@ class PositionChanged:
     pnl_source: PnlSource
     stop: Decimal | None
     flags: tuple[str, ...] = ()
+    realized_source: PnlSource = PnlSource.KERNEL_ESTIMATE
+    cash_delta: Decimal = Decimal(0)
+    venue_us: int = 0
+
+    @property
+    def stream(self) -> str:
+        return f"position/{self.position_id}"
+
+
+@frozen(slots=True, kw_only=True)
+class PnlCompared:
+    """The venue stated its own realized PnL (gross) of a trade that was booked by its price.
+
+    `agrees`: within the tolerance; the figure is the exchange's from here on. Otherwise our
+    estimate stays as it is and an anomaly says so: nothing is booked again.
+    """
+
+    position_id: str
+    client_order_id: str
+    trade_id: str
+    estimate: Decimal
+    exchange: Decimal
+    agrees: bool
+    pnl_source: PnlSource
 
     @property
     def stream(self) -> str:

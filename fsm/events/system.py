@@ -56,7 +56,12 @@ class SessionEnded:
 class CapitalRecorded:
     """Capital that came or went by itself: the opening balance is one such event (X12).
 
-    `price` in account quote units for an asset that is not a quote asset; None where unknown.
+    `kind` is a `CapitalKind`; `amount` of `asset` is positive when it comes and negative when it
+    goes. `price` is in account quote units for an asset that is not a quote asset; None where it is
+    one, and for an opening balance of unknown worth. `value` is what that is in quote units,
+    `basis_delta` what it adds to the denominator of every performance figure; both were decided
+    by the figures before the event (`equity_before`, `net_basis_before`). `prices` are those of an
+    initial basis, by asset. `ref` names the transfer at the venue: each is booked once.
     """
 
     kind: str
@@ -64,6 +69,55 @@ class CapitalRecorded:
     amount: Decimal
     price: Decimal | None = None
     source_note: str = ""
+    value: Decimal | None = None
+    basis_delta: Decimal | None = None
+    equity_before: Decimal | None = None
+    net_basis_before: Decimal | None = None
+    prices: dict[str, Decimal] = field(factory=dict)
+    ref: str = ""
+    who: str = ""
+    why: str = ""
+
+    @property
+    def stream(self) -> str:
+        return "account"
+
+
+@frozen(slots=True, kw_only=True)
+class ConversionBooked:
+    """One asset turned into another at the venue, outside of any order: one event, two legs.
+
+    Both amounts are positive. `realized` is what it brought against the average cost of what was
+    given away, quote units; 0 where quote was given, or where no cost is known.
+    """
+
+    from_asset: str
+    from_amount: Decimal
+    to_asset: str
+    to_amount: Decimal
+    realized: Decimal
+    ref: str
+    who: str = ""
+    why: str = ""
+
+    @property
+    def stream(self) -> str:
+        return "account"
+
+
+@frozen(slots=True, kw_only=True)
+class CapitalAnchored:
+    """The capital figure snapped to a margin wallet as the venue told it.
+
+    `drift` is the wallet less the fold of the facts: 0 where both agree, and nobody's profit where
+    they do not. `venue_us`: facts of an earlier time are in the wallet already.
+    """
+
+    asset: str
+    wallet: Decimal
+    drift: Decimal
+    venue_us: int
+    origin: str
 
     @property
     def stream(self) -> str:
@@ -78,6 +132,7 @@ class FundingBooked:
     asset: str
     amount: Decimal
     funding_id: str
+    venue_us: int = 0
 
     @property
     def stream(self) -> str:
@@ -96,6 +151,9 @@ class AccountSnapshotTaken:
     fees_paid: Decimal
     balances: dict[str, Decimal]
     reserved: dict[str, Decimal]
+    capital_seq: int = 0
+    net_basis: Decimal = Decimal(0)
+    funding: Decimal = Decimal(0)
 
     @property
     def stream(self) -> str:
@@ -224,11 +282,32 @@ class AnomalyRecorded:
 
 @frozen(slots=True, kw_only=True)
 class FactUnresolved:
-    """A venue fact that matches nothing: it changes nothing and is kept (P04)."""
+    """A venue fact that matches nothing: it changes nothing and is kept (P04).
+
+    `payload` is the fact as JSON; `key` is the same at each telling of it.
+    """
 
     fact: str
     payload: str
     reason: str
+    key: str = ""
+
+    @property
+    def stream(self) -> str:
+        return "reconciler"
+
+
+@frozen(slots=True, kw_only=True)
+class FactResolved:
+    """What became of an unresolved fact: it found its order (`order/ID`), or was dismissed.
+
+    `fact_seq` is the seq of its FactUnresolved. `who` and `why` where a person said so.
+    """
+
+    fact_seq: int
+    resolved_as: str
+    who: str = ""
+    why: str = ""
 
     @property
     def stream(self) -> str:

@@ -22,7 +22,7 @@ from actors.venues.sim.orders import (
     refusal,
 )
 from actors.venues.sim.settings import MONEY_STEP, SimSettings
-from actors.venues.sim.store import DUPLICATES, Store, VenueState
+from actors.venues.sim.store import DUPLICATES, TRANSFER, Store, VenueState
 from fsm.facts import (
     CancelRefused,
     FundingPaid,
@@ -100,6 +100,22 @@ class Exchange:
         )
 
     # ---------------------------------------------------------------------------- requests
+
+    def transfer(self, ref: str, amounts: Mapping[str, Decimal]) -> bool:
+        """Somebody moved funds in or out; each `ref` counts once. False when it has.
+
+        Raises ValueError when more is taken than is free.
+        """
+        if self.counters.get(TRANSFER + ref):
+            return False
+        for asset, amount in amounts.items():
+            if self.funds.free(asset) + amount < 0:
+                raise ValueError(f"the venue has {self.funds.free(asset)} {asset} free")
+        for asset, amount in amounts.items():
+            self.funds.move(asset, amount)
+        self.counters[TRANSFER + ref] = 1
+        self.dirty = True
+        return True
 
     def submit(self, submit: Submit) -> None:
         """Accept and match, or reject for good. A client id is good for one submit, ever."""

@@ -18,6 +18,8 @@ from actors.venues.sim.orders import SimOrder
 from fsm.facts import FillsPage, FundingPaid, OrderFill
 
 DUPLICATES = "duplicate_client_order_id"
+#: With the reference of a transfer: it is in the balances.
+TRANSFER = "transfer:"
 
 
 @define(slots=True, kw_only=True)

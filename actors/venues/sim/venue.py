@@ -109,6 +109,13 @@ class SimVenue:
         self._run(now_us)
         self.exchange.apply_funding(instrument, rate)
 
+    def transfer(self, ref: str, amounts: Mapping[str, Decimal]) -> bool:
+        """Funds come or go by themselves; durable when this returns, and once for each `ref`:
+        False when it was there already. Raises ValueError when more is taken than is free."""
+        moved = self.exchange.transfer(ref, amounts)
+        self.commit()
+        return moved
+
     def next_due_us(self) -> int | None:
         """When the next request arrives or message leaves; now when messages wait; or None."""
         if self._outbox:

@@ -215,7 +215,7 @@ def test_the_average_cost_after_a_voided_sale_of_more_than_was_bought(tmp_path: 
     bench.accept("b")
     bench.fill("t2", "8", "b")
     bench.say(facts.FillVoided(trade_id="t2", client_order_id="b"))
-    assert (D(5), D(1)) == bench.engine.world.ledger.wac["XRP"]
+    assert (D(5), D(1)) == bench.engine.world.ledger.inventory.held["XRP"]
 
 
 def test_the_stream_that_is_sent_again_with_names_is_the_same(tmp_path: Path) -> None:

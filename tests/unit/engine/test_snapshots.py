@@ -116,7 +116,7 @@ def test_what_was_told_of_trades_is_in_the_snapshot(tmp_path: Path) -> None:
     assert order.aliases
     assert order.foretold
     assert order.cancel_asked
-    assert {"XRP": Decimal(4)} == whole.world.ledger.oversold
+    assert {"XRP": Decimal(4)} == whole.world.ledger.inventory.oversold
     for upto in range(1, head.seq):
         keep(bench.database, upto)
         assert captured(whole) == start(bench.database)[0], f"from a snapshot at {upto}"

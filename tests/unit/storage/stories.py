@@ -86,7 +86,7 @@ class Story:
         story = cls()
         story.session("s1")
         for asset, amount in (opening or {"RLUSD": "100", "XRP": "50", "USDT": "1000"}).items():
-            story.tell(ev.CapitalRecorded(kind="deposit", asset=asset, amount=D(amount)))
+            story.tell(ev.CapitalRecorded(kind="opening", asset=asset, amount=D(amount)))
         return story
 
     def tell(self, *events: ev.Event) -> None:
@@ -243,6 +243,11 @@ class Story:
         fee_quote = fee if event.fee_asset == order.instrument.quote else fee * (price or ZERO)
         position.realized += step.realized
         position.fees += fee_quote
+        moved = event.qty if isinstance(event, ev.OrderFilled) else -event.qty
+        if order.role is OrderRole.EXIT:
+            position.exit_qty += moved
+        else:
+            position.entry_qty += moved
         live = any(
             o.position_id == order.position_id and o.state not in TERMINAL
             for o in self.orders.values()

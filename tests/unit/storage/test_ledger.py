@@ -164,7 +164,7 @@ def test_average_cost_moves_with_buys_and_stays_with_sales() -> None:
         story.working(f"o{number}", side, qty, price=price)
         story.fill(f"o{number}", qty, price)
         ledger = folded(story)
-        assert (held, average) == ledger.wac["XRP"], number
+        assert (held, average) == ledger.inventory.held["XRP"], number
         assert ledger.view().wac == ({"XRP": average} if held else {}), number
 
 
@@ -174,11 +174,11 @@ def test_a_void_puts_the_average_cost_back() -> None:
     story.fill("A", "10", "1")
     taken_back = story.fill("A", "5", "2")
     story.void("A", taken_back)
-    assert (D(10), D(1)) == folded(story).wac["XRP"]
+    assert (D(10), D(1)) == folded(story).inventory.held["XRP"]
     story.working("B", Side.SELL, "20", price="2")
     sold = story.fill("B", "10", "3")
     story.void("B", sold)
-    assert (D(10), D(1)) == folded(story).wac["XRP"]
+    assert (D(10), D(1)) == folded(story).inventory.held["XRP"]
 
 
 def cash_flows(story: Story) -> dict[str, Decimal]:

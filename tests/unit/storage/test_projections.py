@@ -99,7 +99,7 @@ def test_a_person_finds_in_the_tables_what_happened(writer: JournalWriter) -> No
     decision = "SELECT approved, rule FROM decisions WHERE signal_id = 'g1'"
     assert (0, "max_position_usd") == one(conn, decision)
     kinds = [row[0] for row in conn.execute("SELECT kind FROM capital_events ORDER BY seq")]
-    assert ["deposit"] * 3 + ["funding"] == kinds
+    assert ["opening"] * 3 + ["funding"] == kinds
     writer.close()
 
 
