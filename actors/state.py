@@ -148,6 +148,7 @@ _ORDER_COLUMNS = (
     "avg_price",
     "provisional_qty",
     "fees",
+    "slippage_quote",
     "reason",
     "flags",
     "created_at",
