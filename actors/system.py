@@ -33,6 +33,7 @@ from actors.message_groups import (
     POSITION_MESSAGES,
     TO_RECONCILER,
 )
+from actors.published import Publishing
 from actors.quarantine import Quarantine
 from actors.reconciling.externals import claim
 from actors.registry import Books
@@ -64,6 +65,7 @@ class System:
     ) -> None:
         self.books, self.world, self.inbox = books, books.world, inbox
         self.releasing = release
+        self.publishing = Publishing(books.world)
         self.facts = FactRouter(books)
         self.world.is_booked = self.facts.is_booked
         self.world.unexplained_fill = self.facts.unexplained
@@ -369,8 +371,14 @@ class System:
 
     # ----------------------------------------------------------------------- durability, effects
 
+    def handed_over(self, turn: Turn) -> None:
+        """See `Core.handed_over`."""
+        self.publishing.handed_over(turn.next_seq - 1)
+
     def durable(self, turn: Turn) -> None:
-        """Forget what has ended, and give quarantined actors another chance: it is safe now."""
+        """Publish the account, forget what has ended, and give quarantined actors another chance:
+        it is safe now."""
+        self.publishing.durable(turn.next_seq - 1)
         # A turn without events is let go behind those before it, and its number is used again.
         durable_turn = turn.number if turn.events else turn.number - 1
         for stream in turn.ended:
