@@ -75,6 +75,7 @@ def folded(
     else:
         for recorded in reader.verified(start):
             books.fold(recorded.event, recorded.seq, recorded.turn, recorded.at_us)
+    books.world.account = books.world.ledger.view()
     deltas = {
         asset: plain(
             books.world.ledger.funds.deltas.get(asset, ZERO) - deltas_before.get(asset, ZERO)
