@@ -94,6 +94,7 @@ class VenueSettlements:
         decision.tells += [
             msg.ResolvedForPosition(position.position_id, payout)
             for position in world.open_positions(name)
+            if position.is_open
         ]
         why = f"{name} is resolved at {plain(payout)}"
         decision.tells += [
@@ -168,15 +169,18 @@ class VenueSettlements:
 
     def closure_settled(self, fact: facts.FillSettled) -> Decision | None:
         """The figures of a closing that was told without a price; None when it is none."""
-        key = self._key("", "closing_settled", fact.trade_id)
-        if fact.realized_pnl is not None and self.keys.is_known(key):
-            return Decision.ignore("duplicate: this settlement is booked")
-        position_id = self.books.unpriced_closes.get(fact.trade_id)
-        if position_id is None or fact.realized_pnl is None:
+        if fact.realized_pnl is None:
             return None
+        head = self._key("", "closing_settled", fact.trade_id, "")
+        positions = self.books.unpriced_closes.get(fact.trade_id, ())
+        if len(positions) != 1:  # a venue may count its trades by instrument: two are none
+            known = not positions and self.keys.is_any_known(head)
+            return Decision.ignore("duplicate: this settlement is booked") if known else None
+        key = head + positions[0]
+        self.keys.on_its_way(key)
         fee = fact.fee or ZERO
         told = msg.ClosureSettled(
-            position_id, fact.trade_id, fact.realized_pnl, fee, key, fact.venue_us
+            positions[0], fact.trade_id, fact.realized_pnl, fee, key, fact.venue_us
         )
         return Decision(tells=[told])
 
