@@ -77,6 +77,8 @@ class Ledger:
     nets: dict[str, Holding] = field(factory=dict)
     last_net: tuple[str, Decimal] = ("", ZERO)
     """The last fill on a margined instrument (order/trade), and what the net position realized."""
+    trade_us: int = 0
+    """When the venue made the trade that was told of last; 0: it is not known."""
     reserved: dict[str, Decimal] = field(factory=dict)
     margin: Decimal = ZERO
     notional: Decimal = ZERO
@@ -269,7 +271,8 @@ class Ledger:
         else:
             self._move_rest(event.client_order_id, -event.qty)
         self.provenance.filled(event)
-        self._cash(event, event.qty, event.fee, 0 if event.timeless else event.venue_us)
+        self.trade_us = 0 if event.timeless else event.venue_us
+        self._cash(event, event.qty, event.fee)
         self._average_cost(event)
 
     def _voided(self, event: ev.OrderFillVoided) -> None:
@@ -278,21 +281,18 @@ class Ledger:
         else:
             self._move_rest(event.client_order_id, event.qty)
         self.provenance.final(event)
-        self._cash(event, -event.qty, -event.fee, 0)
+        self.trade_us = 0  # an anchor cannot have held what nobody knew
+        self._cash(event, -event.qty, -event.fee)
         self._reverse_average_cost(event)
 
     def _settled(self, event: ev.OrderFillSettled) -> None:
         self.provenance.final(event)
+        self.trade_us = event.venue_us
         if event.fee_asset is not None and event.fee_delta:
             self._move(event.fee_asset, -event.fee_delta)
+            self.funds.explain(event.fee_asset, -event.fee_delta, event.venue_us)
 
-    def _cash(
-        self,
-        event: ev.OrderFilled | ev.OrderFillVoided,
-        qty: Decimal,
-        fee: Decimal,
-        venue_us: int,
-    ) -> None:
+    def _cash(self, event: ev.OrderFilled | ev.OrderFillVoided, qty: Decimal, fee: Decimal) -> None:
         instrument = self.instruments.get(event.instrument)
         if instrument is None:
             return
@@ -303,7 +303,7 @@ class Ledger:
             paid = fee if event.fee_asset == instrument.quote else ZERO
             realized = self._net(instrument, signed, event.price)
             self.last_net = f"{event.client_order_id}/{event.trade_id}", realized
-            self.funds.explain(instrument.quote, realized - paid, venue_us)
+            self.funds.explain(instrument.quote, realized - paid, self.trade_us)
             return
         self._move(instrument.base, signed)
         if event.price is not None:
@@ -354,6 +354,8 @@ class Ledger:
             cash = event.realized_delta if repaired else event.cash_delta
             if cash:
                 self._move(instrument.quote, cash)
+            if cash and instrument.is_margined:
+                self.funds.explain(instrument.quote, cash, self.trade_us)
         if instrument is not None and event.cause == "manual_trade":
             self._traded_away(instrument, event.qty_delta)
         self._expose(event, margined=instrument is not None and instrument.is_margined)
