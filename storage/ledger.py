@@ -13,7 +13,7 @@ running sums are kept without rounding and rounded once, when they are read.
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any
 
 from attrs import define, field
@@ -29,30 +29,10 @@ from storage.account_view import AccountView, Balance
 from storage.capital import Capital
 from storage.inventory import Inventory
 from storage.provenance import Provenance
+from storage.reserves import EXACT, Exposure, Reserve
 
-#: What is added here is taken away again later; enough digits that nothing is lost in between.
-_EXACT = Context(prec=200)
-
-
-@define(slots=True)
-class Reserve:
-    """What one live order holds back: its rest at the price by which funds are reserved."""
-
-    asset: str
-    price: Decimal
-    rest: Decimal
-
-    @property
-    def amount(self) -> Decimal:
-        return _EXACT.multiply(self.rest, self.price) if self.rest > 0 else ZERO
-
-
-@define(slots=True)
-class Exposure:
-    """What one open position has in the market, quote units."""
-
-    notional: Decimal
-    margin: Decimal
+#: Causes of a position's change that no order of ours stands behind.
+AT_VENUE = frozenset({"manual_trade", "liquidation", "adl"})
 
 
 @define(slots=True)
@@ -82,6 +62,8 @@ class Ledger:
     reserved: dict[str, Decimal] = field(factory=dict)
     margin: Decimal = ZERO
     notional: Decimal = ZERO
+    resolved: dict[str, Decimal] = field(factory=dict)
+    """What a unit of an instrument that was settled for good paid, quote units."""
 
     def apply(self, event: ev.Event, seq: int) -> None:
         """Fold one event in."""
@@ -224,6 +206,20 @@ class Ledger:
             self.funds.moved(self.seq)
             self.funds.explain(event.asset, event.amount, event.venue_us)
 
+    def _instrument_settled(self, event: ev.InstrumentSettled) -> None:
+        """Everything of it becomes cash, in a position or not; realized PnL is the positions'."""
+        self.resolved[event.instrument] = event.payout
+        self._move(event.asset, event.cash)
+        instrument = self.instruments.get(event.instrument)
+        if instrument is None:
+            return
+        if instrument.is_margined:
+            self.nets.pop(instrument.name, None)
+            self.funds.explain(event.asset, event.cash, event.venue_us)
+            return
+        self._move(instrument.base, -event.qty)
+        self.inventory.forget(instrument.base)
+
     def _intended(self, event: ev.OrderIntended) -> None:
         instrument = self.instruments.get(event.instrument)
         if instrument is None:
@@ -243,7 +239,7 @@ class Ledger:
         self._hold(reserve.asset, reserve.amount)
 
     def _hold(self, asset: str, delta: Decimal) -> None:
-        held = _EXACT.add(self.reserved.get(asset, ZERO), delta)
+        held = EXACT.add(self.reserved.get(asset, ZERO), delta)
         if held == 0:
             self.reserved.pop(asset, None)
         else:
@@ -252,14 +248,14 @@ class Ledger:
     def _release(self, client_order_id: str) -> None:
         reserve = self.reserves.pop(client_order_id, None)
         if reserve is not None:
-            self._hold(reserve.asset, _EXACT.minus(reserve.amount))
+            self._hold(reserve.asset, EXACT.minus(reserve.amount))
 
     def _move_rest(self, client_order_id: str, delta: Decimal) -> None:
         reserve = self.reserves.get(client_order_id)
         if reserve is not None:
             before = reserve.amount
             reserve.rest += delta
-            self._hold(reserve.asset, _EXACT.subtract(reserve.amount, before))
+            self._hold(reserve.asset, EXACT.subtract(reserve.amount, before))
 
     def _release_on_end(self, event: ev.OrderMoved) -> None:
         if event.state in TERMINAL:
@@ -352,23 +348,31 @@ class Ledger:
             # What a fill without a price brought is known with its settlement (P01).
             repaired = instrument.is_margined and event.cause == "settlement"
             cash = event.realized_delta if repaired else event.cash_delta
+            if event.client_order_id is None:
+                cash -= event.fee_quote  # no order's fill has taken it
             if cash:
                 self._move(instrument.quote, cash)
-            if cash and instrument.is_margined:
-                self.funds.explain(instrument.quote, cash, self.trade_us)
-        if instrument is not None and event.cause == "manual_trade":
-            self._traded_away(instrument, event.qty_delta)
+            if event.cause in AT_VENUE:
+                cash += self._traded_away(instrument, event.qty_delta, event.price)
+            if instrument.is_margined:
+                of_order = event.client_order_id is not None
+                told_us = self.trade_us if of_order else event.venue_us
+                self.funds.explain(instrument.quote, cash, told_us)
         self._expose(event, margined=instrument is not None and instrument.is_margined)
 
-    def _traded_away(self, instrument: Instrument, delta: Decimal) -> None:
-        """Somebody traded at the venue (X17): the quantity is evident, what it brought is not, and
-        is left for the comparison with the wallet to show."""
+    def _traded_away(
+        self, instrument: Instrument, delta: Decimal, price: Decimal | None
+    ) -> Decimal:
+        """Somebody traded at the venue (X17): the quantity is evident. What it brought is booked
+        where the venue told the price, else left for the comparison with the wallet to show.
+        Returns what a margin wallet got."""
         if instrument.is_margined:
-            net = apply_fill(self.net(instrument.name), delta, None)
-            self.nets[instrument.name] = net.holding
-            return
+            return self._net(instrument, delta, price)
         self._move(instrument.base, delta)
+        if price is not None:
+            self._move(instrument.quote, -delta * price)
         self.inventory.lost(instrument.base, -delta)
+        return ZERO
 
     def _expose(self, event: ev.PositionChanged, *, margined: bool) -> None:
         if event.state in ENDED:
@@ -377,19 +381,19 @@ class Ledger:
         self._unexpose(event.position_id)
         if event.qty == 0 or event.basis_price is None:
             return
-        notional = _EXACT.multiply(_EXACT.abs(event.qty), event.basis_price)
+        notional = EXACT.multiply(EXACT.abs(event.qty), event.basis_price)
         # A position that was over and is open again has lost its leverage: 1 asks for the most.
         leverage = self.leverages.get(event.position_id, ONE)
         margin = divide(notional, leverage) if margined else ZERO
         self.exposures[event.position_id] = Exposure(notional, margin)
-        self.notional = _EXACT.add(self.notional, notional)
-        self.margin = _EXACT.add(self.margin, margin)
+        self.notional = EXACT.add(self.notional, notional)
+        self.margin = EXACT.add(self.margin, margin)
 
     def _unexpose(self, position_id: str) -> None:
         exposure = self.exposures.pop(position_id, None)
         if exposure is not None:
-            self.notional = _EXACT.subtract(self.notional, exposure.notional)
-            self.margin = _EXACT.subtract(self.margin, exposure.margin)
+            self.notional = EXACT.subtract(self.notional, exposure.notional)
+            self.margin = EXACT.subtract(self.margin, exposure.margin)
 
     def _forget(self, position_id: str) -> None:
         self._unexpose(position_id)
@@ -409,11 +413,11 @@ class Ledger:
         sums: dict[str, Decimal] = {}
         for reserve in self.reserves.values():
             key = f"reserved {reserve.asset}"
-            sums[key] = _EXACT.add(sums.get(key, ZERO), reserve.amount)
+            sums[key] = EXACT.add(sums.get(key, ZERO), reserve.amount)
         for name in ("margin", "notional"):
             sums[name] = ZERO
             for exposure in self.exposures.values():
-                sums[name] = _EXACT.add(sums[name], getattr(exposure, name))
+                sums[name] = EXACT.add(sums[name], getattr(exposure, name))
         return {key: value for key, value in sums.items() if value}
 
     def running(self) -> dict[str, Decimal]:
@@ -429,6 +433,7 @@ _FOLDS: dict[type, Callable[[Ledger, Any], None]] = {
     ev.ConversionBooked: Ledger._converted,
     ev.CapitalAnchored: Ledger._anchored,
     ev.FundingBooked: Ledger._funding,
+    ev.InstrumentSettled: Ledger._instrument_settled,
     ev.OrderIntended: Ledger._intended,
     ev.OrderMoved: Ledger._release_on_end,
     ev.OrderFilled: Ledger._filled,

@@ -62,7 +62,7 @@ def of_fill(
     if step.price_missing:
         if stated is None or fill.price is not None:
             return NOTHING
-        cash = _proceeds(position, delta, stated, world)
+        cash = _proceeds(position, delta, stated, world, position.basis)
         return Told(_EXCHANGE, _all(position, 0, stated=True), stated, cash)
     ours = _as_netted(fill, step.realized, world)
     netted = (NETTED,) if ours != step.realized else ()
@@ -93,8 +93,24 @@ def of_void(position: Position, void: ev.OrderFillVoided) -> Told:
 def of_settlement(position: Position, fact: ev.OrderFillSettled, world: World) -> Told:
     """The venue's figure for an exit whose price was never told."""
     assert fact.realized_pnl is not None
-    cash = _proceeds(position, position.unpriced[fact.trade_id], fact.realized_pnl, world)
+    return of_figure(position, fact.trade_id, fact.realized_pnl, world)
+
+
+def of_figure(position: Position, trade_id: str, realized: Decimal, world: World) -> Told:
+    """The venue's figure for a trade whose price was never told."""
+    delta, basis = position.unpriced[trade_id]
+    cash = _proceeds(position, delta, realized, world, basis)
     return Told(_EXCHANGE, _all(position, 0, stated=True), cash=cash)
+
+
+def of_closing(position: Position, step: Step) -> Told:
+    """Closed at the venue: by its price it is our arithmetic, without one nothing is known yet."""
+    return NOTHING if step.price_missing else Told(_OURS, _all(position, 1))
+
+
+def of_payout(position: Position) -> PnlSource:
+    """What all of it rests on when a payout, which the venue stated, ends the position."""
+    return _all(position, 0, stated=True)
 
 
 def compared(position: Position, fact: ev.OrderFillSettled, world: World) -> Decision | None:
@@ -151,12 +167,14 @@ def _agree(
     return abs(ours - theirs) <= max(rules.pnl_tolerance, worth * rules.pnl_tolerance_bps * _BPS)
 
 
-def _proceeds(position: Position, delta: Decimal, realized: Decimal, world: World) -> Decimal:
-    """What a fill without a price brought in quote units, now that its profit is known."""
+def _proceeds(
+    position: Position, delta: Decimal, realized: Decimal, world: World, basis: Decimal | None
+) -> Decimal:
+    """What a fill without a price brought in quote units, now that its profit over the basis of
+    that time is known."""
     spec = world.instruments.get(position.instrument)
     if spec is None or spec.is_margined:
         return realized
-    basis = position.basis if position.basis is not None else position.last_basis
     return ZERO if basis is None else realized - delta * basis
 
 

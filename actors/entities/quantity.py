@@ -38,7 +38,7 @@ def on_fill(position: Position, message: msg.FillForPosition, world: World) -> D
     if step.price_missing:
         flags = ("realized_skipped_no_price",) if is_exit else ("entry_basis_missing",)
     told = provenance.of_fill(position, fill, delta, step, world)
-    decision = _change(
+    decision = changed(
         position,
         world,
         cause="exit_fill" if is_exit else "entry_fill",
@@ -69,11 +69,19 @@ def on_void(position: Position, message: msg.VoidForPosition, world: World) -> D
     delta = -_moved(void, world)
     is_exit = role is OrderRole.EXIT
     basis_now = position.basis if position.basis is not None else position.last_basis
-    held = Holding(position.qty, basis_now)
-    holding, realized = _without(held, delta, void.price, is_exit=is_exit)
+    held, taken_at = Holding(position.qty, basis_now), position.taken_at(void)
+    if is_exit and void.price is None and taken_at is not None:
+        # As it was taken, so it comes back, whatever was bought since.
+        held = held if held.qty else Holding(ZERO, taken_at)
+        holding, realized = _without(held, delta, taken_at, is_exit=False)
+    else:
+        holding, realized = _without(held, delta, void.price, is_exit=is_exit)
+    if not is_exit and holding.qty and position.instrument in world.ledger.resolved:
+        # It has paid out by its own price, and gives back just that.
+        holding, realized = evolve(holding, basis=void.price), ZERO
     told = provenance.of_void(position, void)
     fee = -_fee_in_quote(void.fee, void.fee_asset, void.price, world, position.instrument)
-    return _change(
+    return changed(
         position,
         world,
         cause="void",
@@ -134,7 +142,7 @@ def on_gone(position: Position, message: msg.GoneAtVenue, world: World) -> Decis
     gone = min(message.qty, abs(position.qty))
     delta = gone.copy_sign(-position.qty)
     step = apply_fill(position.holding, delta, None)
-    decision = _change(
+    decision = changed(
         position,
         world,
         cause="manual_trade",
@@ -196,7 +204,7 @@ def on_settlement(position: Position, message: msg.SettlementForPosition, world:
         compared = provenance.compared(position, fact, world)
         return compared or Decision.ignore("settlement: there is nothing to repair or compare")
     realized = fact.realized_pnl if repairs and fact.realized_pnl is not None else ZERO
-    decision = _change(
+    decision = changed(
         position,
         world,
         cause="settlement" if repairs else "settlement_fee",
@@ -217,7 +225,7 @@ def on_settlement(position: Position, message: msg.SettlementForPosition, world:
     return decision
 
 
-def _change(
+def changed(
     position: Position,
     world: World,
     *,
@@ -272,6 +280,10 @@ def _change(
             )
         ]
     )
+    payout = world.ledger.resolved.get(position.instrument)
+    if payout is not None:  # it came late: it pays out in the same turn, nothing is traded any more
+        decision.tells.append(msg.ResolvedForPosition(position.position_id, payout))
+        return decision
     _protect(position, decision, state, holding, world)
     if state is S.CLOSED:
         position.closed(decision, world)
