@@ -20,6 +20,7 @@ from storage.journal import JournalReader
 
 #: What marks the one initial basis that the tool writes; no rebuild ever writes it.
 SYNTHETIC_BASIS = "synthetic_initial_basis"
+UNREADABLE = "capital event cannot be read"
 _PRICED = (CapitalKind.DEPOSIT, CapitalKind.WITHDRAWAL, CapitalKind.REALIGNMENT)
 _COUNTED = ("CapitalRecorded", "ConversionBooked")
 
@@ -116,7 +117,7 @@ class Capital:
         try:
             value = value_of(event, quotes)
         except CapitalUnreadable as problem:
-            raise CapitalUnreadable(f"seq {seq}: capital event cannot be read: {problem}") from None
+            raise CapitalUnreadable(f"seq {seq}: {UNREADABLE}: {problem}") from None
         if event.kind == CapitalKind.OPENING:
             held = self.opening.get(event.asset, ZERO) + event.amount
             self.opening[event.asset] = held
