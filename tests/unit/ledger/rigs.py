@@ -145,19 +145,23 @@ class Account:
         self, qty: str, price: str | None, position: str = "a", name: str = "x", **fill: Any
     ) -> str:
         """An exit order of the position, filled whole; its trade's id."""
+        self.leaving(qty, price or "1", position, name)
+        self.bench.fill(f"t-{name}", qty, name, price=None if price is None else D(price), **fill)
+        return f"t-{name}"
+
+    def leaving(self, qty: str, price: str, position: str = "a", name: str = "x") -> None:
+        """An exit order of the position, working."""
         self.bench.do(
             msg.PlaceExit(
                 position_id=position,
                 client_order_id=name,
                 type=OrderType.LIMIT,
                 qty=D(qty),
-                limit_price=D(price or 1),
+                limit_price=D(price),
             )
         )
         assert self.bench.answers[-1]["accepted"], self.bench.answers[-1]
         self.bench.accept(name)
-        self.bench.fill(f"t-{name}", qty, name, price=None if price is None else D(price), **fill)
-        return f"t-{name}"
 
     def settled(self, trade_id: str, order: str, pnl: str | None, fee: str | None = None) -> None:
         self.bench.say(

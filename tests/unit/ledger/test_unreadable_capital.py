@@ -7,16 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from actors.registry import Books
-from actors.runtime.ids import IdSource
-from actors.world import Rules, World
 from fsm import events as ev
 from fsm.vocabulary import Side
 from storage.capital import CapitalUnreadable
-from storage.journal import JournalReader
 from storage.writer import JournalWriter
 from tests.unit.cli.conftest import Hold, hold  # noqa: F401
-from tests.unit.ledger.rigs import D
+from tests.unit.ledger.rigs import D, rebuilt
 from tests.unit.storage.stories import Story, write
 
 BAD = {
@@ -80,14 +76,8 @@ def crafted(database: Path, name: str) -> str:
 @EVENTS
 def test_the_fold_stops_at_it_and_says_what_is_missing(database: Path, name: str) -> None:
     seq = crafted(database, name)
-    books, reader = (
-        Books(World(rules=Rules(), ids=IdSource("")), None),
-        JournalReader.open(database),
-    )
     with pytest.raises(CapitalUnreadable) as stopped:
-        for at in reader.events():
-            books.fold(at.event, at.seq, at.turn, at.at_us)
-    reader.close()
+        rebuilt(database)
     assert str(stopped.value).startswith(f"{seq}: ")
     assert BAD[name][1] in str(stopped.value)
 
