@@ -78,6 +78,7 @@ def folded(
     else:
         for recorded in reader.verified(start):
             books.fold(recorded.event, recorded.seq, recorded.turn, recorded.at_us)
+    books.world.account = books.world.ledger.view()
     delta = CapitalDelta(
         boundary=start.seq,
         events=funds.events - before,

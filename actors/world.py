@@ -20,6 +20,7 @@ from fsm.money import ZERO
 from fsm.order import TERMINAL, OrderState
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import OrderRole, TradingMode
+from storage.account_view import AccountView
 from storage.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -151,6 +152,9 @@ class World:
     """Which order has booked a trade of an instrument, if any."""
     is_recorded: Callable[[str], bool] = lambda key: False
     """Whether something was journaled under this dedup key."""
+    account: AccountView = field(factory=lambda: Ledger().view())
+    """The account as published: what reports, strategies and sizers see, as of durable state.
+    Decisions of the core look at `ledger`, which has this turn's events as well."""
     money_version: int = 0
     by_instrument: dict[str, dict[str, None]] = field(factory=dict)
 

@@ -1,15 +1,12 @@
-"""What open orders hold back and what open positions have in the market, one value each."""
+"""What one open order holds back."""
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
+from decimal import Decimal
 
 from attrs import define
 
-from fsm.money import ZERO
-
-#: What is added here is taken away again later; enough digits that nothing is lost in between.
-EXACT = Context(prec=200)
+from fsm.money import EXACT, ZERO
 
 
 @define(slots=True)
@@ -23,11 +20,3 @@ class Reserve:
     @property
     def amount(self) -> Decimal:
         return EXACT.multiply(self.rest, self.price) if self.rest > 0 else ZERO
-
-
-@define(slots=True)
-class Exposure:
-    """What one open position has in the market, quote units."""
-
-    notional: Decimal
-    margin: Decimal

@@ -13,7 +13,7 @@ from pathlib import Path
 from attrs import define, field, frozen
 from sqlite_utils import Database
 
-from fsm.events import OrderAcknowledged, Recorded
+from fsm.events import OrderAcknowledged, Recorded, SessionEnded, SessionStarted
 from storage.backup import check_manifest, manifest_of
 from storage.capital import CapitalUnreadable
 from storage.journal import (
@@ -30,6 +30,7 @@ from storage.ledger import Ledger
 from storage.projections import Projector, compare
 from storage.schema import PROJECTION_STATE, PROJECTIONS, SCHEMA_VERSION, create_projections
 from storage.schema import version_of as schema_version_of
+from storage.session_sums import session_figures
 
 _PROBLEMS_MAX = 200
 _CHUNK = 2_000
@@ -164,6 +165,8 @@ class _Verification:
             for recorded in reader.verified():
                 laws.see(recorded)
                 self._identity(recorded)
+                if ledger is not None:
+                    self._figures(recorded, ledger)
                 ledger = _applied(ledger, recorded)
                 seen = recorded.seq
                 if tables is not None and seen <= tables.until:
@@ -202,6 +205,24 @@ class _Verification:
                 f"journal: the identity index has {row[0] if row else 'nothing'} for venue order "
                 f"{event.venue_order_id} of seq {recorded.seq}"
             )
+
+    def _figures(self, recorded: Recorded, ledger: Ledger) -> None:
+        """What a session told of itself, or the next one of it, is what the fold says (L7)."""
+        event, told = recorded.event, None
+        if isinstance(event, SessionEnded):
+            told = event.figures
+        elif isinstance(event, SessionStarted):
+            told = event.previous
+        if told is None:
+            return
+        self.checks["session_figures"] = self.checks.get("session_figures", 0) + 1
+        folded = session_figures(ledger)
+        for name, value in folded.columns().items():
+            if told.columns()[name] != value:
+                self.problem(
+                    f"seq {recorded.seq}: session {told.session_id} tells {name} "
+                    f"{told.columns()[name]}, the fold says {value}"
+                )
 
     def _law(self, seq: int, what: str) -> None:
         self.problem(f"seq {seq}: {what}")

@@ -15,6 +15,7 @@ from attrs import define, evolve
 
 from actors import messages as msg
 from actors.effects import Notify
+from actors.entities.slippage import slippage_of
 from actors.entities.trades import TradeMark, inferred_id, nearest
 from actors.runtime.actor import Decision
 from fsm import events as ev
@@ -99,6 +100,7 @@ class Running:
             fetched=fact.fetched,
             timeless=not fact.venue_us,
             realized_pnl=fact.realized_pnl,
+            slippage_quote=slippage_of(order, fact.qty, fact.price),
         )
 
     def take_back(self, trade_id: str) -> ev.OrderFillVoided:
@@ -127,6 +129,7 @@ class Running:
             avg_price=self._average,
             fees=self.fees,
             provenance=PnlSource.INFERRED if mark.inferred else PnlSource.EXCHANGE,
+            slippage_quote=slippage_of(order, mark.qty, mark.price),
         )
 
 
