@@ -69,13 +69,16 @@ def on_void(position: Position, message: msg.VoidForPosition, world: World) -> D
     delta = -_moved(void, world)
     is_exit = role is OrderRole.EXIT
     basis_now = position.basis if position.basis is not None else position.last_basis
-    holding = _without(Holding(position.qty, basis_now), delta, void.price, is_exit=is_exit)
-    if not is_exit and position.instrument in world.ledger.resolved:
+    held, taken_at = Holding(position.qty, basis_now), position.taken_at(void)
+    if is_exit and void.price is None and taken_at is not None:
+        # As it was taken, so it comes back, whatever was bought since.
+        held = held if held.qty else Holding(ZERO, taken_at)
+        holding, realized = _without(held, delta, taken_at, is_exit=False)
+    else:
+        holding, realized = _without(held, delta, void.price, is_exit=is_exit)
+    if not is_exit and holding.qty and position.instrument in world.ledger.resolved:
         # It has paid out by its own price, and gives back just that.
-        holding = evolve(holding, basis=void.price)
-    realized = ZERO
-    if is_exit and void.price is not None and basis_now is not None:
-        realized = void.side.sign * void.qty * (void.price - basis_now)
+        holding, realized = evolve(holding, basis=void.price), ZERO
     told = provenance.of_void(position, void)
     fee = -_fee_in_quote(void.fee, void.fee_asset, void.price, world, position.instrument)
     return changed(
@@ -169,16 +172,24 @@ def on_gone(position: Position, message: msg.GoneAtVenue, world: World) -> Decis
     return decision
 
 
-def _without(held: Holding, delta: Decimal, price: Decimal | None, *, is_exit: bool) -> Holding:
-    """The holding as if the voided fill had not been: a voided entry leaves the average of the
-    other entries, a voided exit gives the quantity back at the basis that it was taken from."""
+def _without(
+    held: Holding, delta: Decimal, price: Decimal | None, *, is_exit: bool
+) -> tuple[Holding, Decimal]:
+    """The holding as if the voided fill had not been, and what is realized by that.
+
+    A voided entry leaves the average of the other entries, a voided exit gives the quantity back at
+    the basis that it was taken from. What the entry cost and the rest cannot carry was realized by
+    the exits since: they sold what was dearer or cheaper than it seemed.
+    """
     after = held.qty + delta
-    if after == 0:
-        return Holding()
-    same_way = (after > 0) == (held.qty > 0) and held.qty != 0
-    if is_exit or price is None or held.basis is None or not same_way:
-        return Holding(after, held.basis if held.basis is not None else price)
-    return Holding(after, divide(held.qty * held.basis + delta * price, after))
+    if held.basis is None or price is None:
+        left = held.basis if held.basis is not None else price
+        return Holding(after, left) if after else Holding(), ZERO
+    cost = held.qty * held.basis + delta * price
+    same_way = held.qty != 0 and after != 0 and (after > 0) == (held.qty > 0)
+    if same_way and not is_exit and (cost > 0) == (after > 0) and cost:
+        return Holding(after, divide(cost, after)), ZERO
+    return (Holding(after, held.basis) if after else Holding()), after * held.basis - cost
 
 
 def on_settlement(position: Position, message: msg.SettlementForPosition, world: World) -> Decision:
