@@ -72,7 +72,8 @@ class Position:
     rung: int = 0
     failures: int = 0
     live: dict[str, LiveOrder] = field(factory=dict)
-    unpriced: dict[str, Decimal] = field(factory=dict)
+    unpriced: dict[str, tuple[Decimal, Decimal | None]] = field(factory=dict)
+    """Trade id -> what it moved, and the basis that it was taken from, until its figure comes."""
     booked: dict[str, str] = field(factory=dict)
     """(order/trade) -> the last cause booked for it: a message delivered again changes nothing.
     It grows with the fills of an open position: what was kept in quarantine may come back late."""
@@ -147,7 +148,9 @@ class Position:
 
     def _changed(self, event: ev.PositionChanged) -> None:
         self.state, self.qty, self.basis = event.state, event.qty, event.basis_price
-        self.last_basis = event.basis_price if event.basis_price is not None else event.basis_before
+        known = event.basis_price if event.basis_price is not None else event.basis_before
+        if known is not None:  # what comes after the end (a fee, a figure) knows of none
+            self.last_basis = known
         self.entry_qty, self.exit_qty = event.entry_qty, event.exit_qty
         self.realized_pnl, self.fees, self.pnl_source = (
             event.realized_pnl,
@@ -170,8 +173,9 @@ class Position:
         before = event.qty - event.qty_delta
         closes = before != 0 and (before > 0) != (event.qty_delta > 0) and event.qty_delta != 0
         if "realized_skipped_no_price" in event.flags:
-            self.unpriced[trade_id] = event.qty_delta
-        elif exchange and event.price is None:
+            told = event.basis_before if event.basis_before is not None else self.last_basis
+            self.unpriced[trade_id] = event.qty_delta, told if event.price is None else None
+        elif exchange and (event.price is None or event.basis_before is None):
             self.unpriced.pop(trade_id, None)
             self.stated[key] = event.realized_delta, event.cash_delta
         elif event.cause == "void":

@@ -73,6 +73,8 @@ class Running:
         guard = machine.fill_guard(order.qty - self.filled, fact.qty)
         self.state = TABLE.next(order.address, self.state, T.FILL, guard)
         self._add(fact.qty, fact.price, fact.fee)
+        spec = world.instruments.get(order.instrument)
+        fee_asset = spec.quote if fact.fee and spec is not None else None
         return ev.OrderFilled(
             client_order_id=order.client_order_id,
             position_id=order.position_id,
@@ -83,7 +85,7 @@ class Running:
             qty=fact.qty,
             price=fact.price,
             fee=fact.fee,
-            fee_asset=fact.fee_asset,
+            fee_asset=fact.fee_asset or fee_asset,  # what took no asset took the quote asset
             status=fact.status,
             liquidity=fact.liquidity,
             venue_us=fact.venue_us or world.now_us,
