@@ -278,7 +278,7 @@ class Ledger:
         self.provenance.final(event)
         self.trade_us = 0  # an anchor cannot have held what nobody knew
         self._cash(event, -event.qty, -event.fee)
-        self._reverse_average_cost(event)
+        self._average_cost(event)
 
     def _slipped(self, slippage: Decimal | None, sign: int) -> None:
         if slippage is None:
@@ -319,23 +319,14 @@ class Ledger:
         self._move(instrument.quote, step.realized)
         return step.realized
 
-    def _average_cost(self, event: ev.OrderFilled) -> None:
+    def _average_cost(self, event: ev.OrderFilled | ev.OrderFillVoided) -> None:
+        """What a fee took of the asset itself never came, or went too."""
         instrument = self.instruments.get(event.instrument)
-        if instrument is None or instrument.is_margined or event.price is None:
+        if instrument is None or instrument.is_margined:
             return
-        if event.side is Side.BUY:
-            self.inventory.came(instrument.base, event.qty, event.price)
-        else:
-            self.inventory.went(instrument.base, event.qty)
-
-    def _reverse_average_cost(self, event: ev.OrderFillVoided) -> None:
-        instrument = self.instruments.get(event.instrument)
-        if instrument is None or instrument.is_margined or event.price is None:
-            return
-        if event.side is Side.BUY:
-            self.inventory.buy_voided(instrument.base, event.qty, event.price)
-        else:
-            self.inventory.sale_voided(instrument.base, event.qty)
+        in_base = event.fee if event.fee_asset == instrument.base else ZERO
+        qty, is_void = event.qty - event.side.sign * in_base, type(event) is ev.OrderFillVoided
+        self.inventory.traded(instrument.base, event.side, qty, event.price, is_void=is_void)
 
     def _opened(self, event: ev.PositionOpened) -> None:
         self.exposures.opened(event)
@@ -361,6 +352,10 @@ class Ledger:
                 of_order = event.client_order_id is not None
                 told_us = self.trade_us if of_order else event.venue_us
                 self.funds.explain(instrument.quote, cash, told_us)
+                net = self.net(instrument.name)
+                if event.cause == "void" and net.qty and net.basis is None:
+                    # It came back without a price; what it cost is the position's to know.
+                    self.nets[instrument.name] = Holding(net.qty, event.basis_price)
         self.exposures.changed(event, instrument)
 
     def _traded_away(

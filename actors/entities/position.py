@@ -149,7 +149,9 @@ class Position:
 
     def _changed(self, event: ev.PositionChanged) -> None:
         self.state, self.qty, self.basis = event.state, event.qty, event.basis_price
-        self.last_basis = event.basis_price if event.basis_price is not None else event.basis_before
+        known = event.basis_price if event.basis_price is not None else event.basis_before
+        if known is not None:  # what comes after the end (a fee, a figure) knows of none
+            self.last_basis = known
         self.entry_qty, self.exit_qty = event.entry_qty, event.exit_qty
         self.realized_pnl, self.fees, self.pnl_source = (
             event.realized_pnl,
@@ -172,8 +174,9 @@ class Position:
         before = event.qty - event.qty_delta
         closes = before != 0 and (before > 0) != (event.qty_delta > 0) and event.qty_delta != 0
         if "realized_skipped_no_price" in event.flags:
-            self.unpriced[trade_id] = event.qty_delta, event.basis_before
-        elif exchange and event.price is None:
+            told = event.basis_before if event.basis_before is not None else self.last_basis
+            self.unpriced[trade_id] = event.qty_delta, told if event.price is None else None
+        elif exchange and (event.price is None or event.basis_before is None):
             _, basis = self.unpriced.pop(trade_id, (ZERO, event.basis_before))
             self.stated[key] = event.realized_delta, event.cash_delta, basis
         elif event.cause == "void":

@@ -60,9 +60,10 @@ def of_fill(
         return NOTHING
     stated = fill.realized_pnl
     if step.price_missing:
-        if stated is None or fill.price is not None:
+        if stated is None:
             return NOTHING
-        cash = _proceeds(position, delta, stated, world, position.basis)
+        basis = position.basis if fill.price is None else None
+        cash = _proceeds(position, delta, stated, world, basis)
         return Told(_EXCHANGE, _all(position, 0, stated=True), stated, cash)
     ours = _as_netted(fill, step.realized, world)
     netted = (NETTED,) if ours != step.realized else ()
@@ -171,7 +172,7 @@ def _proceeds(
     position: Position, delta: Decimal, realized: Decimal, world: World, basis: Decimal | None
 ) -> Decimal:
     """What a fill without a price brought in quote units, now that its profit over the basis of
-    that time is known."""
+    that time is known; without one (it had its price), nothing more."""
     spec = world.instruments.get(position.instrument)
     if spec is None or spec.is_margined:
         return realized

@@ -199,6 +199,8 @@ def on_settlement(position: Position, message: msg.SettlementForPosition, world:
     """
     fact = message.settlement
     fee = _fee_in_quote(fact.fee_delta, fact.fee_asset, fact.price, world, position.instrument)
+    order = world.orders.get(fact.client_order_id)
+    delta = _fee_in_base(fact.fee_delta, fact.fee_asset, world, position.instrument)
     repairs = fact.realized_pnl is not None and fact.trade_id in position.unpriced
     if not repairs and not fee:
         compared = provenance.compared(position, fact, world)
@@ -208,15 +210,16 @@ def on_settlement(position: Position, message: msg.SettlementForPosition, world:
         position,
         world,
         cause="settlement" if repairs else "settlement_fee",
-        holding=position.holding,
+        holding=Holding(position.qty - delta, position.basis),
         realized=realized,
         fee=fee,
         flags=(),
         price=None,
         order_id=fact.client_order_id,
         trade_id=fact.trade_id,
-        delta=ZERO,
-        is_exit=True,
+        delta=-delta,
+        is_exit=order is None or order.role is OrderRole.EXIT,
+        grown=ZERO if order is None else -delta * order.side.sign,
         told=provenance.of_settlement(position, fact, world) if repairs else provenance.NOTHING,
     )
     compared = None if repairs else provenance.compared(position, fact, world)
@@ -240,8 +243,12 @@ def changed(
     delta: Decimal,
     is_exit: bool,
     told: provenance.Told = provenance.NOTHING,
+    grown: Decimal | None = None,
 ) -> Decision:
-    """One new quantity: the event, and what follows from the state it leads to."""
+    """One new quantity: the event, and what follows from the state it leads to. `grown` is how much
+    more its entries or exits are, where that is not what moved."""
+    if grown is None:
+        grown = abs(delta) if cause != "void" else -abs(delta)
     guard = position.quantity_guard(holding.qty)
     state = position.next_state(T.QTY_CHANGED, guard)
     reopened = position.state in ENDED and state is S.MONITORING
@@ -263,10 +270,8 @@ def changed(
                 price=price,
                 fee_quote=fee,
                 qty=holding.qty,
-                entry_qty=position.entry_qty
-                + (ZERO if is_exit else abs(delta) if cause != "void" else -abs(delta)),
-                exit_qty=position.exit_qty
-                + (ZERO if not is_exit else abs(delta) if cause != "void" else -abs(delta)),
+                entry_qty=position.entry_qty + (ZERO if is_exit else grown),
+                exit_qty=position.exit_qty + (grown if is_exit else ZERO),
                 basis_price=holding.basis,
                 basis_before=position.basis,
                 realized_delta=realized,
@@ -320,10 +325,14 @@ def _protect(
 def _moved(fill: ev.OrderFilled | ev.OrderFillVoided, world: World) -> Decimal:
     """The signed quantity that an execution moves: what was paid as a fee in the base asset is not
     held, and an exit that tried to sell it would be refused."""
-    spec, signed = world.instruments.get(fill.instrument), fill.side.sign * fill.qty
-    if spec is None or spec.is_margined or fill.fee_asset != spec.base:
-        return signed
-    return signed - fill.fee
+    fee = _fee_in_base(fill.fee, fill.fee_asset, world, fill.instrument)
+    return fill.side.sign * fill.qty - fee
+
+
+def _fee_in_base(fee: Decimal, asset: str | None, world: World, instrument: str) -> Decimal:
+    """How much of what is held a fee takes."""
+    spec = world.instruments.get(instrument)
+    return fee if spec is not None and not spec.is_margined and asset == spec.base else ZERO
 
 
 def _fee_in_quote(
