@@ -79,7 +79,7 @@ class CapitalPlan:
 def equity(world: World) -> Decimal:
     """Capital plus open profit at the marks; a position without a mark counts at its basis."""
     ledger = world.ledger
-    return ledger.capital + unrealized_pnl(ledger.exposures.open, world.quote)
+    return ledger.capital + unrealized_pnl(ledger.exposures.open(), world.quote)
 
 
 def plan(wish: msg.BookCapital, world: World, breaches: Breaches) -> CapitalPlan:

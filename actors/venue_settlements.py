@@ -48,10 +48,20 @@ class VenueSettlements:
         spec = self.books.world.instruments.get(fact.instrument)
         if spec is None:
             return self._not_booked(fact, f"no instrument {fact.instrument}")
-        told = fact.funding_id or (str(fact.venue_us) if fact.venue_us else None)
+        moment = str(fact.venue_us) if fact.venue_us else None
+        told = fact.funding_id or moment
         identity = told or f"unnamed {plain(fact.amount)}"
         decision = Decision()
-        if not self.keys.is_news(self._key(fact.instrument, "funding", identity), decision):
+        key = self._key(fact.instrument, "funding", identity)
+        # One source may tell an id where another tells none: then moment and amount say it is one.
+        ways = ("funding_unnamed", "funding_named")
+        at, other = (
+            self._key(fact.instrument, way, moment or "", plain(fact.amount))
+            for way in (ways if fact.funding_id is None else reversed(ways))
+        )
+        if moment is not None and self.keys.is_known(other) and not self.keys.is_known(key):
+            return Decision.ignore("duplicate: this funding is booked")
+        if not self.keys.is_news(key, decision):
             if told is None:
                 return self._not_booked(fact, "no id and no time: it may be the one booked")
             return Decision.ignore("duplicate: this funding is booked")
@@ -63,6 +73,8 @@ class VenueSettlements:
             venue_us=fact.venue_us,
         )
         decision.events.append(event)
+        if moment is not None:
+            self.keys.is_news(at, decision)
         return decision
 
     def _not_booked(self, fact: facts.FundingPaid, reason: str) -> Decision:
@@ -146,6 +158,9 @@ class VenueSettlements:
             return self._kept(fact, what if fact.position_id else "no single open position")
         if fact.instrument not in (None, position.instrument):
             return self._kept(fact, f"{position.address} is one of {position.instrument}")
+        world = self.books.world
+        if fact.trade_id and world.owner_of_trade(position.instrument, fact.trade_id) is not None:
+            return Decision.ignore("duplicate: an order of ours has booked this trade")
         trade_id = fact.trade_id or f"syn-{digest(fact)[:16]}"
         key = self._key(position.instrument, "closed", position.position_id, trade_id)
         if self.keys.is_known(key) or f"None/{trade_id}" in position.booked:

@@ -111,7 +111,7 @@ def account_view(ledger: Ledger) -> AccountView:
         margin_used=ledger.margin_used,
         margin_free=ledger.margin_free,
         open_notional=ledger.open_notional,
-        open=dict(ledger.exposures.open),
+        open=ledger.exposures.open(),
         session=session_figures(ledger),
     )
 

@@ -15,6 +15,9 @@ from fsm.instrument import Instrument
 from fsm.money import DIVISION, EXACT, ONE, ZERO, divide
 from fsm.position import ENDED
 
+#: Where the quantity is in a list of sums; its cost follows it.
+_LONG, _SHORT = 0, 2
+
 
 @define(slots=True)
 class Exposure:
@@ -38,27 +41,6 @@ class OpenQty:
     short_qty: Decimal = ZERO
     short_cost: Decimal = ZERO
 
-    @property
-    def is_flat(self) -> bool:
-        """Nothing is open."""
-        return not self.long_qty and not self.short_qty
-
-    def plus(self, qty: Decimal, cost: Decimal) -> OpenQty:
-        """With one more position."""
-        if qty > 0:
-            long = EXACT.add(self.long_qty, qty), EXACT.add(self.long_cost, cost)
-            return OpenQty(*long, self.short_qty, self.short_cost)
-        short = EXACT.add(self.short_qty, qty), EXACT.add(self.short_cost, cost)
-        return OpenQty(self.long_qty, self.long_cost, *short)
-
-    def minus(self, qty: Decimal, cost: Decimal) -> OpenQty:
-        """Without a position that was in it."""
-        if qty > 0:
-            long = EXACT.subtract(self.long_qty, qty), EXACT.subtract(self.long_cost, cost)
-            return OpenQty(*long, self.short_qty, self.short_cost)
-        short = EXACT.subtract(self.short_qty, qty), EXACT.subtract(self.short_cost, cost)
-        return OpenQty(self.long_qty, self.long_cost, *short)
-
     def unrealized(self, bid: Decimal | None, ask: Decimal | None) -> Decimal:
         """Open profit, quote units: longs at the bid, shorts at the ask; 0 without a mark."""
         total = ZERO
@@ -77,8 +59,8 @@ class Exposures:
 
     of: dict[str, Exposure] = field(factory=dict)
     leverages: dict[str, Decimal] = field(factory=dict)
-    open: dict[str, OpenQty] = field(factory=dict)
-    """By instrument; one with nothing open is not in it."""
+    sums: dict[str, list[Decimal]] = field(factory=dict)
+    """By instrument, in the order of `OpenQty`; one with nothing open is not in it."""
     margin: Decimal = ZERO
     notional: Decimal = ZERO
 
@@ -95,15 +77,18 @@ class Exposures:
         if event.qty == 0 or event.basis_price is None:
             return
         cost = EXACT.multiply(event.qty, event.basis_price)
-        notional = EXACT.abs(cost)
+        notional = cost.copy_abs()
         # A position that was over and is open again has lost its leverage: 1 asks for the most.
         leverage = self.leverages.get(event.position_id, ONE)
         is_margined = instrument is not None and instrument.is_margined
         margin = divide(notional, leverage) if is_margined else ZERO
         self.of[event.position_id] = Exposure(event.instrument, event.qty, cost, margin)
-        self.open[event.instrument] = self.open.get(event.instrument, OpenQty()).plus(
-            event.qty, cost
-        )
+        sums = self.sums.get(event.instrument)
+        if sums is None:
+            sums = self.sums[event.instrument] = [ZERO, ZERO, ZERO, ZERO]
+        at = _LONG if event.qty > 0 else _SHORT
+        sums[at] = EXACT.add(sums[at], event.qty)
+        sums[at + 1] = EXACT.add(sums[at + 1], cost)
         self.notional = EXACT.add(self.notional, notional)
         self.margin = EXACT.add(self.margin, margin)
 
@@ -111,13 +96,17 @@ class Exposures:
         one = self.of.pop(position_id, None)
         if one is None:
             return
-        self.notional = EXACT.subtract(self.notional, EXACT.abs(one.cost))
+        self.notional = EXACT.subtract(self.notional, one.cost.copy_abs())
         self.margin = EXACT.subtract(self.margin, one.margin)
-        left = self.open[one.instrument].minus(one.qty, one.cost)
-        if left.is_flat:
-            del self.open[one.instrument]
-        else:
-            self.open[one.instrument] = left
+        sums, at = self.sums[one.instrument], _LONG if one.qty > 0 else _SHORT
+        sums[at] = EXACT.subtract(sums[at], one.qty)
+        sums[at + 1] = EXACT.subtract(sums[at + 1], one.cost)
+        if not sums[_LONG] and not sums[_SHORT]:
+            del self.sums[one.instrument]
+
+    def open(self) -> dict[str, OpenQty]:
+        """What is open, by instrument."""
+        return {name: OpenQty(*sums) for name, sums in self.sums.items()}
 
     def forget(self, position_id: str) -> None:
         """It is over."""
@@ -129,7 +118,7 @@ class Exposures:
         sums = {"margin": ZERO, "notional": ZERO}
         for one in self.of.values():
             sums["margin"] = EXACT.add(sums["margin"], one.margin)
-            sums["notional"] = EXACT.add(sums["notional"], EXACT.abs(one.cost))
+            sums["notional"] = EXACT.add(sums["notional"], one.cost.copy_abs())
             side = "long" if one.qty > 0 else "short"
             for what, amount in (("qty", one.qty), ("cost", one.cost)):
                 key = f"open {one.instrument} {side} {what}"
@@ -139,7 +128,7 @@ class Exposures:
     def running(self) -> dict[str, Decimal]:
         """The running totals as they are kept, named as in `recomputed`."""
         sums = {"margin": self.margin, "notional": self.notional}
-        for name, held in self.open.items():
+        for name, held in self.open().items():
             sums |= {
                 f"open {name} long qty": held.long_qty,
                 f"open {name} long cost": held.long_cost,

@@ -240,7 +240,7 @@ def test_open_profit_by_instrument_is_the_sum_of_the_positions(
     story: Story, bid: Decimal, spread: Decimal
 ) -> None:
     ledger = folded(story.events)[0]
-    for name, held in ledger.exposures.open.items():
+    for name, held in ledger.exposures.open().items():
         each = [
             unrealized(Holding(one.qty, one.cost / one.qty), bid if one.qty > 0 else bid + spread)
             for one in ledger.exposures.of.values()
