@@ -24,6 +24,7 @@ import attrs
 from attrs import frozen
 
 from actors.config_keys import (
+    BackupConfig,
     Config,
     EngineConfig,
     FeedConfig,
@@ -37,6 +38,7 @@ from actors.config_keys import (
     RiskConfig,
     Setting,
     Settings,
+    SizerConfig,
     StrategyConfig,
     SupervisionConfig,
     VenueConfig,
@@ -47,6 +49,7 @@ from actors.toml_lines import line_numbers, line_of
 from fsm.instrument import symbol_key
 
 __all__ = [
+    "BackupConfig",
     "Config",
     "ConfigError",
     "Effective",
@@ -60,6 +63,7 @@ __all__ = [
     "RecorderConfig",
     "Reference",
     "RiskConfig",
+    "SizerConfig",
     "StrategyConfig",
     "SupervisionConfig",
     "VenueConfig",
@@ -247,7 +251,7 @@ def _build(settings: Settings, *, together: bool = True) -> Config:
         values[section] = {n: _build_section(cls, (section, n), settings) for n in names}
     config = Config(settings=dict(settings), **values)
     if together:
-        found = [*conflicts(config.guards)]
+        found = [*conflicts(config.guards), *config.sizer.problems()]
         if config.instruments:
             found += unknown_names(config.guards, config.instruments)
         refuse(config, found)
@@ -325,6 +329,9 @@ def _read_value(dotted: str, kind: Any, at: attrs.Attribute[Any], setting: Setti
         problem = f"must be {type_name(kind)}, not {_shown(setting)}"
         raise ConfigError(f"{setting.source}: {dotted}: {problem}") from None
     low, high, choices = (at.metadata[name] for name in ("low", "high", "choices"))
+    if isinstance(value, str) and value.lower() in at.metadata["refused"]:
+        problem = at.metadata["refused"][value.lower()]
+        raise ConfigError(f"{setting.source}: {dotted}: {problem}")
     if choices and value not in choices:
         nearest = _nearest(str(value), list(choices))
         problem = f"must be one of {', '.join(choices)}, not {value!r}; did you mean {nearest}?"

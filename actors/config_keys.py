@@ -7,7 +7,7 @@ removing a key is one line in its section: the reference, the checks, the enviro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -15,8 +15,10 @@ import attrs
 from attrs import field, frozen
 
 from actors.config_types import key
+from actors.entities.sizer import STREAK_MAX
 from actors.guards.settings import GuardsConfig
-from fsm.instrument import Instrument
+from fsm.instrument import REFUSED_KINDS, Instrument
+from fsm.money import decimal_from, plain
 from fsm.vocabulary import InstrumentKind, TradingMode
 
 _DAY_S = 86_400
@@ -180,6 +182,42 @@ class RiskConfig:
 
 
 @frozen(kw_only=True)
+class SizerConfig:
+    """Leverage of entries on margin, from conviction (size x entry / capital) and past trades."""
+
+    enabled: bool = key(
+        False, "whether the sizer gives leverage; off: what the instrument allows at most"
+    )
+    leverage_max: Decimal = key(
+        Decimal(1_000),
+        "most leverage that it gives; the instrument's own limit holds too",
+        1,
+        1_000,
+    )
+    streak_multipliers: Mapping[str, Decimal] = key(
+        {}, 'on conviction, by wins or losses in a row: { "3" = 1.2, "-2" = 0.5 }', "0.01", 100
+    )
+    bucket_multipliers: Mapping[str, Decimal] = key(
+        {}, 'on conviction, from this conviction on: { "2" = 0.9, "5" = 0.7 }', "0.01", 100
+    )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Rows of the tables that mean nothing: the dotted key, and what is wrong with it."""
+        for run in self.streak_multipliers:
+            if run.removeprefix("-") not in map(str, range(1, STREAK_MAX + 1)):
+                runs = f"1 to {STREAK_MAX} wins, or -1 to -{STREAK_MAX} losses"
+                yield "sizer.streak_multipliers", f"{run!r} is no run of trades: {runs}"
+        for least in self.bucket_multipliers:
+            try:
+                number = decimal_from(least)
+                readable = number > 0 and plain(number) == least
+            except ValueError:
+                readable = False
+            if not readable:
+                yield "sizer.bucket_multipliers", f"{least!r} is no plain number above 0"
+
+
+@frozen(kw_only=True)
 class JournalConfig:
     """The journal and its projections."""
 
@@ -196,6 +234,16 @@ class JournalConfig:
     snapshot_events: int = key(
         100_000, "events after which a snapshot for the next start is made; 0: never", 0, 10**9
     )
+
+
+@frozen(kw_only=True)
+class BackupConfig:
+    """Backups on a schedule, while the service runs."""
+
+    folder: str = key("", "where backups lie; empty: beside the database, NAME.backups")
+    interval_s: float = key(21_600.0, "between backups; 0: none is made", 0, 31 * _DAY_S)
+    keep: int = key(14, "newest backups that are kept", 1, 100_000)
+    keep_days: int = key(7, "days of which the last backup is kept besides", 0, 100_000)
 
 
 @frozen(kw_only=True)
@@ -258,7 +306,7 @@ class InstrumentConfig:
 
     base: str = key(attrs.NOTHING, "asset that is bought and sold")
     quote: str = key(attrs.NOTHING, "asset that it is priced in")
-    kind: str = key("spot", "market kind", choices=tuple(InstrumentKind))
+    kind: str = key("spot", "market kind", choices=tuple(InstrumentKind), refused=REFUSED_KINDS)
     price_tick: Decimal = key(Decimal("0.0001"), "price increment, quote units", 0, 10**9)
     qty_step: Decimal = key(Decimal("0.0001"), "quantity increment, base units", 0, 10**9)
     min_qty: Decimal = key(Decimal(0), "smallest order, base units", 0, 10**9)
@@ -296,7 +344,9 @@ class Config:
     ledger: LedgerConfig = field(factory=LedgerConfig)
     venue: VenueConfig = field(factory=VenueConfig)
     risk: RiskConfig = field(factory=RiskConfig)
+    sizer: SizerConfig = field(factory=SizerConfig)
     journal: JournalConfig = field(factory=JournalConfig)
+    backup: BackupConfig = field(factory=BackupConfig)
     feed: FeedConfig = field(factory=FeedConfig)
     recorder: RecorderConfig = field(factory=RecorderConfig)
     supervision: SupervisionConfig = field(factory=SupervisionConfig)

@@ -28,10 +28,15 @@ def key(
     low: float | str | None = None,
     high: float | str | None = None,
     choices: tuple[str, ...] = (),
+    refused: Mapping[str, str] | None = None,
 ) -> Any:
-    """One configuration key: its default, its meaning, and its inclusive range or its choices."""
+    """One configuration key: its default, its meaning, and its inclusive range or its choices.
+
+    `refused` holds words that a person may expect to work, each with why it does not.
+    """
     bounds = [None if bound is None else Decimal(str(bound)) for bound in (low, high)]
-    meta = {"about": about, "low": bounds[0], "high": bounds[1], "choices": choices}
+    meta: dict[str, Any] = {"about": about, "low": bounds[0], "high": bounds[1]}
+    meta |= {"choices": choices, "refused": refused or {}}
     return field(default=default, metadata=meta)
 
 

@@ -15,7 +15,7 @@ from fsm.mode import ControlLevel
 from fsm.money import ZERO, decimal_from
 from fsm.vocabulary import ExitReason, HeldOutcome
 
-COMMANDS = ("control", "resume", "exit", "cancel", "resolve", "recover", "reset")
+COMMANDS = ("control", "resume", "exit", "cancel", "resolve", "attribute", "recover", "reset")
 
 
 class BadRequest(ValueError):
@@ -35,6 +35,8 @@ def command_of(request: Mapping[str, Any]) -> object:
         return msg.CancelOrder(_text(request, "order"), f"{who}: {why}")
     if name == "resolve":
         return _resolve(request)
+    if name == "attribute":
+        return _attribute(request)
     if name == "recover":
         return msg.Recover(_text(request, "source"), _text(request, "who"), _text(request, "why"))
     if name == "reset":
@@ -65,6 +67,20 @@ def _resolve(request: Mapping[str, Any]) -> msg.ResolveHeld:
         evidence=_text(request, "why"),
         who=_text(request, "who"),
         trades=trades,
+    )
+
+
+def _attribute(request: Mapping[str, Any]) -> msg.AttributeFact:
+    seq, order, dismiss = request.get("seq"), request.get("order"), request.get("dismiss", False)
+    if not isinstance(seq, int) or isinstance(seq, bool) or seq < 1:
+        raise BadRequest("the request needs 'seq', the number of an unresolved fact")
+    if (order is not None) is bool(dismiss):
+        raise BadRequest("name the order that the fact is of, or dismiss it")
+    return msg.AttributeFact(
+        seq=seq,
+        client_order_id=None if dismiss else _text(request, "order"),
+        who=_text(request, "who"),
+        why=_text(request, "why"),
     )
 
 

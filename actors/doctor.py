@@ -12,14 +12,17 @@ import socket
 import sqlite3
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from attrs import frozen
 
 from actors.config import Config, ConfigError, load_config
+from actors.damage import age, way_out
 from actors.runtime.clock import SystemClock
+from actors.settings import backup_folders, backups_folder
 from fsm.timestamps import SECOND_US, iso_utc, micros_from_iso
+from storage.backup_folder import Kept, backups_in
 from storage.journal import JournalDamaged, JournalReader, check_head, head_path
 from storage.schema import SCHEMA_VERSION, SchemaTooNew, version_of
 
@@ -29,6 +32,7 @@ _FILES_MIN = 256
 _EARLIEST = "2025-01-01T00:00:00Z"
 _CLOCK_BACK_US = 5 * SECOND_US
 _VENUE_TIMEOUT_S = 2.0
+_DAMAGE = ("database", "integrity", "head")
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre"}
     | {"ncpfs", "ocfs2", "gfs2", "davfs", "virtiofs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone"}
@@ -57,6 +61,10 @@ def examine(db: Path | None = None, config_path: Path | None = None) -> list[Che
     path = db if db is not None else Path(config.engine.db if config else "holdfast.db")
     checks += [_python(), _sqlite(), _open_files(), _disk(path), check_file_system(path)]
     checks += _database(path)
+    folders = backup_folders(config or Config(), path)
+    if any(check.state == "fail" and check.name in _DAMAGE for check in checks):
+        checks.append(Check("way out", "fail", way_out(path, folders)))
+    checks += _backups(path, config or Config(), folders)
     checks += list(_permissions(path))
     if config is not None:
         checks.append(_venue(config))
@@ -145,6 +153,8 @@ def _database(path: Path) -> list[Check]:
         reader = JournalReader.open(path)
     except SchemaTooNew as problem:
         return [Check("schema", "fail", str(problem)), _clock(None)]
+    except JournalDamaged as problem:
+        return [Check("database", "fail", str(problem)), _clock(None)]
     except (sqlite3.Error, OSError) as problem:
         return [Check("database", "fail", f"{path}: cannot be read: {problem}"), _clock(None)]
     try:
@@ -189,6 +199,45 @@ def _clock(last_us: int | None) -> Check:
         detail = f"{iso_utc(now)} is before the last event at {iso_utc(last_us)}: set the clock"
         return Check("clock", "fail", detail)
     return Check("clock", "ok", iso_utc(now))
+
+
+# --------------------------------------------------------------------------------------- backups
+
+
+def _backups(path: Path, config: Config, folders: Sequence[Path]) -> list[Check]:
+    """How old the newest is, and whether a broken disk would take it too."""
+    folder = backups_folder(config, path)
+    if not path.is_file():
+        return []
+    try:
+        newest = next(iter(backups_in(folders, path)), None)
+        shares = _nearest(folder).stat().st_dev == path.stat().st_dev
+    except OSError as problem:
+        return [Check("backups", "fail", f"{folder}: {problem.strerror}")]
+    return [_newest(newest, folder, config.backup.interval_s), _disk_of_backups(folder, shares)]
+
+
+def _newest(newest: Kept | None, folder: Path, interval_s: float) -> Check:
+    if newest is None:
+        how = "the service makes one" if interval_s else "backup.interval_s is 0"
+        return Check("backups", "warn", f"none in {folder} ({how}; or `holdfast backup {folder}`)")
+    now = SystemClock().now_us()
+    detail = f"{newest.path.name}: {age(newest.made_at_us, now)}"
+    old = bool(interval_s) and now - newest.made_at_us > 2 * interval_s * SECOND_US
+    return Check("backups", "warn" if old else "ok", detail)
+
+
+def _disk_of_backups(folder: Path, shares: bool) -> Check:
+    if shares:
+        detail = f"{folder}: on the database's own disk; name another with backup.folder"
+        return Check("backup disk", "warn", detail)
+    return Check("backup disk", "ok", f"{folder}: on a disk of its own")
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or what of it is there already."""
+    folder = folder.absolute()
+    return next(place for place in (folder, *folder.parents) if place.exists())
 
 
 # ----------------------------------------------------------------------------------- permissions

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from attrs import frozen
+from loguru import logger
 
 from actors import messages as msg
 from actors.fold import folded
@@ -29,12 +30,11 @@ from actors.system import System
 from actors.venues.port import VenueGateway
 from actors.world import Rules, World
 from fsm.instrument import Instrument
+from fsm.version import VERSION
 from fsm.vocabulary import TradingMode
 from storage.journal import JournalReader, check_head
 from storage.process_journal import ProcessJournal
 from storage.writer import InlineJournal, JournalFailed, JournalWriter
-
-VERSION = "0.1.0"
 
 
 @frozen(slots=True, kw_only=True)
@@ -61,6 +61,8 @@ class EngineSettings:
     opening: Mapping[str, Decimal] | None = None
     keep_open: tuple[int, ...] = ()
     """File descriptors that the writer's process holds too: the database's lock."""
+    backups: Path | None = None
+    """Where the backup before a migration goes; None: beside the database."""
     leave_older_chain: bool = True
     """Whether somebody checks the chain behind a snapshot after the start (`Upkeep`)."""
 
@@ -74,7 +76,10 @@ class Engine:
             settings.database,
             ballast_bytes=settings.ballast_bytes,
             head_interval_s=settings.head_interval_s,
+            backups=settings.backups,
         )
+        if self.writer.kept is not None:
+            logger.info("BACKUP {} before the migration", self.writer.kept.path)
         self.reader = JournalReader.open(settings.database)
         check_head(self.reader, settings.database)
         self.world = World(rules=settings.rules, ids=IdSource(""))
@@ -107,6 +112,8 @@ class Engine:
         self.services: dict[str, ChildStatistics] = {}
         self.recorder: Callable[[], Document] | None = None
         """What the recorder says of itself; set by whoever starts one."""
+        self.backups: Document = {}
+        """What the scheduled backups say of themselves; set by whoever makes them."""
         self._disk_full = False
         self._tables_reported = False
         self._spilled: tuple[str, ...] = ()
@@ -220,6 +227,7 @@ class Engine:
             + sum(n for reason, n in ignored.items() if reason.startswith("duplicate")),
             restarts=self.restarts,
             guards=self.system.guards.views(),
+            backup=self.backups,
             recorder={"state": "off"} if self.recorder is None else self.recorder(),
         )
 

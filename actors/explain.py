@@ -234,13 +234,20 @@ class _Teller:
         return found
 
     def _remarks(self, position_id: str | None, orders: Iterable[str]) -> list[Recorded]:
-        """Anomalies that name the position or one of its orders."""
+        """Anomalies that name the position or one of its orders, and facts that were placed there
+        after nobody had known whose they are."""
         orders, found = list(orders), list[Recorded]()
-        for recorded in self.reader.events(stream="reconciler", types=("AnomalyRecorded",)):
+        placed = {f"order/{order_id}" for order_id in orders}
+        kinds = ("AnomalyRecorded", "FactResolved")
+        for recorded in self.reader.events(stream="reconciler", types=kinds):
             event = recorded.event
-            assert isinstance(event, ev.AnomalyRecorded)
-            theirs = position_id is not None and event.position_id == position_id
-            if theirs or event.client_order_id in orders:
+            if isinstance(event, ev.FactResolved):
+                theirs = event.resolved_as in placed
+            else:
+                assert isinstance(event, ev.AnomalyRecorded)
+                theirs = position_id is not None and event.position_id == position_id
+                theirs = theirs or event.client_order_id in orders
+            if theirs:
                 found.append(recorded)
         return found
 

@@ -239,6 +239,21 @@ def _anomaly(e: ev.AnomalyRecorded) -> Said:
     return f"anomaly {e.kind}: {e.seen}; done: {e.done}", []
 
 
+def _fact_kept(e: ev.FactUnresolved) -> Said:
+    return f"a {e.fact} could not be placed, and changed nothing: {e.reason}", [e.payload]
+
+
+def _fact_placed(e: ev.FactResolved) -> Said:
+    by = f"{e.who}: {e.why}" if e.who else "it found its order by itself"
+    return f"the fact of seq {e.fact_seq}: {e.resolved_as} ({by})", []
+
+
+def _paid_out(e: ev.InstrumentSettled) -> Said:
+    late = ", late" if e.late else ""
+    text = f"{e.instrument} resolved at {shown(e.payout)}{late}"
+    return text, [f"{shown(e.qty)} held in all, {shown(e.cash)} {e.asset} for it"]
+
+
 def _mode(e: ev.ModeMoved) -> Said:
     why = ", ".join(part for part in (e.source, e.condition, e.reason) if part)
     return f"mode: {e.trigger} -> {e.state}" + (f" ({why})" if why else ""), []
@@ -292,6 +307,9 @@ _WORDS: dict[type, Callable[[Any], Said]] = {
     ev.ConversionBooked: _conversion,
     ev.CapitalAnchored: _anchored,
     ev.AnomalyRecorded: _anomaly,
+    ev.FactUnresolved: _fact_kept,
+    ev.FactResolved: _fact_placed,
+    ev.InstrumentSettled: _paid_out,
     ev.ModeMoved: _mode,
     ev.GuardTripped: _tripped,
     ev.GuardCleared: _cleared,

@@ -1,27 +1,24 @@
-"""Whose fact is it? By the client's id, then by the venue's id, then by state, and counted.
+"""Whose fact is it? By the venue's id and the client's, then by state, and that is counted.
 
-A fact that matches nothing changes nothing: it is recorded as unresolved, kept for a while, and
-tried again at each acknowledgement, because a venue may tell of a fill before it tells the id.
+Both ids have to mean one order; where they mean two, the fact changes nothing (X26). A fact that
+matches nothing changes nothing either: see `actors.unresolved_facts`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
-from actors import messages as msg
-from actors.effects import SetTimer
 from actors.entities.fills import booked_as, fill_key
 from actors.entities.order import Order
+from actors.known_keys import KnownKeys
+from actors.reconciling.externals import is_external
 from actors.registry import Books
 from actors.runtime.actor import Decision
-from fsm import events as ev
+from actors.unresolved_facts import UnresolvedFacts
+from actors.venue_settlements import VenueSettlements
 from fsm import facts
-from fsm.money import plain
 from fsm.order import TERMINAL
 
-#: Facts that wait for their order, and keys whose events may still be on their way to the journal.
-_WAITING_MAX = 1_000
 #: Keys of fills that were looked up: a minute of them at a thousand a second, 10 MB.
 _BOOKED_MAX = 60_000
 
@@ -31,30 +28,63 @@ class FactRouter:
 
     def __init__(self, books: Books) -> None:
         self.books = books
-        self.waiting: list[tuple[int, Any]] = []
-        self._known: dict[str, None] = {}
+        self.keys = KnownKeys(books)
+        self.unresolved = UnresolvedFacts(books, self.keys)
+        self.settlements = VenueSettlements(books, self.keys, self.unresolved)
         self._booked: dict[str, None] = {}
         self.fetched_again = 0
         """Fills that a pass brought and that were booked: they were left out."""
-        self._deadlines: dict[str, int] = {}
 
     def find(self, fact: Any) -> Order | Decision:
         """The fact's order, or what to record when there is none."""
         order_id = fact.client_order_id
         order = self.books.world.orders.get(order_id) if order_id is not None else None
-        if order is not None:
-            return order
         venue_id = getattr(fact, "venue_order_id", None)
-        if isinstance(fact, facts.OrderFill) and self._is_known(fact):
+        if order is not None and (venue_id is None or venue_id == order.venue_order_id):
+            return order
+        owner_id = None if venue_id is None else self._owner(fact, venue_id, order)
+        if order is None and isinstance(fact, facts.OrderFill) and self._is_known(fact):
             return Decision.ignore("duplicate: this trade is booked")
-        if order_id is not None:
+        if order is None and order_id is not None:
             order = self.books.order(order_id)
-        if order is None and venue_id is not None:
-            known = self.books.client_order_id(venue_id)
-            order = self.books.order(known) if known is not None else None
+        if owner_id is not None and (order is None or not self._is_claimed(owner_id, order)):
+            owner = self.books.order(owner_id)
+            if order is not None and owner is not None:
+                return self._disagree(fact, order, owner)
+            order = owner or order
         if order is None and order_id is None and venue_id is None:
             order = self._by_state(fact) if isinstance(fact, facts.OrderFill) else None
-        return self._keep(fact, order_id or venue_id) if order is None else order
+        if order is None and isinstance(fact, facts.FillSettled):
+            closing = self.settlements.closure_settled(fact)
+            if closing is not None:
+                return closing
+        return self.unresolved.keep(fact, order_id or venue_id) if order is None else order
+
+    def _owner(self, fact: Any, venue_id: str, order: Order | None) -> str | None:
+        """Whose the venue's id is. An acknowledgement is where an order gets its id: then only
+        orders in memory count, or a venue that begins to count anew could not be traded with."""
+        first = type(fact) is facts.OrderAccepted and order is not None
+        if first and order is not None and order.venue_order_id is None:
+            return self.books.venue_ids.get(venue_id)
+        return self.books.client_order_id(venue_id)
+
+    @staticmethod
+    def _is_claimed(owner_id: str, order: Order) -> bool:
+        """The same order, or one that was taken for somebody else's and is this one (see
+        `actors.entities.claims`)."""
+        return owner_id == order.client_order_id or is_external(owner_id)
+
+    def _disagree(self, fact: Any, order: Order, owner: Order) -> Decision:
+        """Two orders are named by one fact: it changes neither, a person says whose it is."""
+        ids = f"{order.client_order_id} by our id, {owner.client_order_id} by the venue's"
+        decision = Decision()
+        self.unresolved.record(fact, f"it names {ids}", decision)
+        if decision.events:
+            seen = f"{type(fact).__name__} {fact.venue_order_id} names {ids}"
+            decision.events.append(order.anomaly("ids_disagree", seen, "not booked, unresolved"))
+        else:
+            decision.ignored = "duplicate: this is recorded as unresolved"
+        return decision
 
     def is_booked(self, fill: facts.OrderFill) -> bool:
         """Whether a fill that a pass fetched again is in the books as it is; such are counted."""
@@ -95,7 +125,7 @@ class FactRouter:
     def unexplained(self, order: Order, since_us: int) -> facts.OrderFill | None:
         """A fill of nobody that may be this order's: its instrument, side and quantity fit, and it
         is not older than `since_us` by the venue's clock."""
-        for _, fact in self.waiting:
+        for _, fact in self.unresolved.waiting:
             if (
                 isinstance(fact, facts.OrderFill)
                 and fact.client_order_id is None
@@ -131,91 +161,3 @@ class FactRouter:
         counters = self.books.counters
         counters["fills_routed_by_state_total"] = counters.get("fills_routed_by_state_total", 0) + 1
         return candidates[0]
-
-    def _keep(self, fact: Any, order_id: str | None) -> Decision:
-        """Record the fact once; keep it for another try when it names an order."""
-        now_us, rules = self.books.world.now_us, self.books.world.rules
-        text = repr(fact)
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        decision = Decision()
-        if self._is_news(f"unresolved|{digest}", decision):
-            self.books.counters["unresolved_facts"] = (
-                self.books.counters.get("unresolved_facts", 0) + 1
-            )
-            decision.events.append(
-                ev.FactUnresolved(
-                    fact=type(fact).__name__,
-                    payload=text,
-                    reason=f"no order {order_id}"
-                    if order_id
-                    else "no order id, and no single order that fits",
-                )
-            )
-        known = any(waiting == fact for _, waiting in self.waiting)
-        if order_id is not None and not known and len(self.waiting) < _WAITING_MAX:
-            deadline = self._deadlines.get(text, 0)
-            if deadline <= now_us:
-                deadline = now_us + rules.unresolved_retry_us
-            self.waiting.append((deadline, fact))
-            decision.effects.append(
-                SetTimer("unresolved", deadline - now_us, msg.RetryUnresolved())
-            )
-        return decision
-
-    def take_waiting(self) -> list[Any]:
-        """The facts that are still worth another try; they are kept again if it fails."""
-        now_us = self.books.world.now_us
-        fresh = [(deadline, fact) for deadline, fact in self.waiting if deadline > now_us]
-        self.waiting = []
-        self._deadlines = {repr(fact): deadline for deadline, fact in fresh}
-        return [fact for _, fact in fresh]
-
-    def funding(self, fact: facts.FundingPaid) -> Decision:
-        """Book a funding payment exactly once (X11); an unknown instrument is unresolved (X27)."""
-        spec = self.books.world.instruments.get(fact.instrument)
-        if spec is None:
-            return self._keep_funding(fact, f"no instrument {fact.instrument}")
-        told = fact.funding_id or (str(fact.venue_us) if fact.venue_us else None)
-        identity = told or f"unnamed {plain(fact.amount)}"
-        key = f"{self.books.world.session.venue}|main|{fact.instrument}|funding|{identity}"
-        decision = Decision()
-        if not self._is_news(key, decision):
-            if told is None:
-                return self._keep_funding(fact, "no id and no time: it may be the one booked")
-            return Decision.ignore("duplicate: this funding is booked")
-        event = ev.FundingBooked(
-            instrument=fact.instrument,
-            asset=spec.quote,
-            amount=fact.amount,
-            funding_id=identity,
-            venue_us=fact.venue_us,
-        )
-        decision.events.append(event)
-        return decision
-
-    def is_recorded(self, key: str) -> bool:
-        """Whether the journal has this dedup key."""
-        reader = self.books.reader
-        return reader is not None and reader.has_dedup_key(key)
-
-    def _is_news(self, key: str, decision: Decision) -> bool:
-        """Whether nothing was recorded under this key, in the journal or on its way there."""
-        if key in self._known or self.is_recorded(key):
-            return False
-        self._known[key] = None
-        if len(self._known) > _WAITING_MAX:
-            del self._known[next(iter(self._known))]
-        decision.dedup_keys.append(key)
-        return True
-
-    def _keep_funding(self, fact: facts.FundingPaid, reason: str) -> Decision:
-        self.books.counters["unresolved_facts"] = self.books.counters.get("unresolved_facts", 0) + 1
-        return Decision(
-            events=[
-                ev.FactUnresolved(
-                    fact="FundingPaid",
-                    payload=repr(fact),
-                    reason=reason,
-                )
-            ]
-        )

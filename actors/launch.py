@@ -10,7 +10,7 @@ import math
 import os
 import random
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from loguru import logger
 
 from actors.config import Config, ConfigError
 from actors.doctor import check_file_system
-from actors.earlier_sessions import REPLAY_HOLDER, TimeGoesBack, clock_floor_us, resume_point
+from actors.earlier_sessions import REPLAY_HOLDER, clock_floor_us, resume_point
 from actors.engine import Engine, EngineSettings
 from actors.feeds.files import (
     MarketFileError,
@@ -33,6 +33,14 @@ from actors.feeds.matching import unfed_position
 from actors.feeds.recording import is_recording
 from actors.feeds.synthetic import SyntheticMarket
 from actors.lock import WRITER_LEFT, DatabaseLock
+from actors.opening import (
+    AlreadyRunning,
+    LaunchError,
+    check_pages,
+    finish_what_was_begun,
+    opened,
+    restore_is_pending,
+)
 from actors.pacing import due_by, moved_to_now
 from actors.recording.recorder import NoRecorder
 from actors.recording.starting import service_recorder
@@ -41,6 +49,9 @@ from actors.runtime.clock import Clock, SimulatedClock, SystemClock
 from actors.runtime.supervision import Intensity
 from actors.service import Service, ServiceOptions
 from actors.settings import (
+    backup_folders,
+    backup_plan,
+    backups_folder,
     instruments_of,
     opening_balances,
     rules_from,
@@ -57,29 +68,11 @@ from actors.venues.socket_client import SocketVenue
 from fsm.instrument import Instrument
 from fsm.market import MarketData
 from fsm.timestamps import SECOND_US
-from storage.capital import CapitalUnreadable
-from storage.journal import JournalDamaged, check_before_writing
-from storage.schema import ForeignDatabase, SchemaTooNew
+from storage.journal import check_before_writing
 
 T = TypeVar("T")
 SYNTHETIC = "synthetic"
 _ANSWER_MARGIN_US = SECOND_US
-
-
-class LaunchError(Exception):
-    """A run that cannot begin: one line, and its exit code."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-
-class AlreadyRunning(LaunchError):
-    """Another process writes to the database; this one may only observe."""
-
-    def __init__(self, holder: Mapping[str, Any]) -> None:
-        self.holder = holder
-        super().__init__(f"process {holder.get('pid', '?')} runs on this database", 0)
 
 
 @define(slots=True, kw_only=True)
@@ -120,7 +113,7 @@ class Launch:
         self._lock = lock
         place = check_file_system(self.database)
         if place.state == "fail":
-            logger.warning("NETWORK_FILE_SYSTEM {}", place.detail)
+            logger.error("NETWORK_FILE_SYSTEM {}", place.detail)
 
     def unlock(self) -> None:
         """Let others write."""
@@ -179,18 +172,10 @@ class Launch:
             head_interval_s=config.journal.head_interval_s,
             projection_batch_max=config.journal.projection_batch_max,
             keep_open=self._lock.descriptors if self._lock is not None else (),
+            backups=backups_folder(config, self.database),
             leave_older_chain=not simulated,
         )
-        try:
-            return Engine(settings, clock, gateway)
-        except (SchemaTooNew, CapitalUnreadable) as problem:
-            raise LaunchError(str(problem), 3) from problem
-        except JournalDamaged as problem:
-            raise self._damaged(problem) from problem
-        except ForeignDatabase as problem:
-            raise LaunchError(str(problem), 4) from problem
-        except (sqlite3.Error, OSError) as problem:
-            raise LaunchError(_unusable(self.database, problem), 4) from problem
+        return self._earlier(lambda: Engine(settings, clock, gateway))
 
     def sim_venue(self, specs: tuple[Instrument, ...]) -> SimVenue:
         """The simulated venue with its own record beside the database."""
@@ -224,9 +209,14 @@ class Launch:
             )
         source = self.market_file()
         strategies_of(self.config, self._specs(source))  # refused before anything is written
-        self._earlier(lambda: check_before_writing(self.database))
+        pending = restore_is_pending(self.database)
+        if not pending:
+            self._earlier(lambda: check_before_writing(self.database))
         self.lock()
         try:
+            if pending:
+                self._earlier(lambda: finish_what_was_begun(self.database))
+            self._earlier(lambda: check_pages(self.database))
             if self.speed == "max":
                 return self._replay(source)
             return self._serve(source)
@@ -329,26 +319,9 @@ class Launch:
         rng = random.Random(f"{self.config.engine.seed}/market/0")
         return iter(SyntheticMarket(specs, rng, SystemClock().now_us() - duration_us))
 
-    def _damaged(self, problem: JournalDamaged) -> LaunchError:
-        """Say which file, and what to do, where the message does not say it itself."""
-        text = str(problem)
-        if "restore a backup" not in text:
-            text = f"{text}; keep a copy of the files, run `holdfast verify`, restore a backup"
-        named = text.startswith(str(self.database))
-        return LaunchError(text if named else f"{self.database}: {text}", 3)
-
     def _earlier(self, look: Callable[[], T]) -> T:
         """Look at what the database holds; every way in which that fails is one clear line."""
-        try:
-            return look()
-        except (TimeGoesBack, SchemaTooNew) as problem:
-            raise LaunchError(str(problem), 3) from problem
-        except JournalDamaged as problem:
-            raise self._damaged(problem) from problem
-        except ForeignDatabase as problem:
-            raise LaunchError(str(problem), 4) from problem
-        except (sqlite3.Error, OSError) as problem:
-            raise LaunchError(_unusable(self.database, problem), 4) from problem
+        return opened(self.database, backup_folders(self.config, self.database), look)
 
     def _serve(self, source: Source | None) -> Summary:
         config = self.config
@@ -378,6 +351,7 @@ class Launch:
             writer_stall_s=config.journal.stall_s,
             gap_us=round(config.feed.gap_s * SECOND_US),
             snapshot_events=config.journal.snapshot_events,
+            backups=backup_plan(config, self.database),
             intensity=Intensity(
                 restarts_max=config.supervision.restarts_max,
                 window_s=config.supervision.restart_window_s,
@@ -424,13 +398,6 @@ class Launch:
         if engine.writer.failed is None:
             engine.writer.project_all()
         return summarise(engine, reason, None if source is None else source_report(source))
-
-
-def _unusable(database: Path, problem: Exception) -> str:
-    return (
-        f"{database}: cannot be opened ({problem}); name another place with --db, or run "
-        "`holdfast doctor`"
-    )
 
 
 def _close(engine: Engine) -> None:

@@ -32,6 +32,10 @@ from actors.mode_messages import SetControl as SetControl
 from actors.mode_messages import StopSession as StopSession
 from actors.mode_messages import Sweep as Sweep
 from actors.mode_messages import WithdrawLeft as WithdrawLeft
+from actors.settlement_messages import ClosedAtVenue as ClosedAtVenue
+from actors.settlement_messages import ClosureSettled as ClosureSettled
+from actors.settlement_messages import ResolvedForPosition as ResolvedForPosition
+from actors.settlement_messages import SettleLate as SettleLate
 from actors.strategies.base import Signal
 from fsm.events import (
     OrderFilled,
@@ -195,6 +199,16 @@ class ResolveHeld:
     who: str
     trades: tuple[OrderFill, ...] = ()
     """The venue's trades that the person names."""
+
+
+@frozen(slots=True, kw_only=True)
+class AttributeFact:
+    """A person says whose an unresolved fact is; without an order it is dismissed."""
+
+    seq: int
+    client_order_id: str | None
+    who: str
+    why: str
 
 
 @frozen(slots=True)

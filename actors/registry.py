@@ -14,6 +14,7 @@ from actors.entities.door import Door
 from actors.entities.mode import Mode
 from actors.entities.order import Order, created
 from actors.entities.position import Position, opened
+from actors.entities.sizer import Trades
 from actors.guards.latch import Latches
 from actors.markets import Markets
 from actors.reconciler import Reconciler
@@ -35,8 +36,12 @@ _MONEY = frozenset(
         ev.CapitalRecorded,
         ev.ConversionBooked,
         ev.FundingBooked,
+        ev.InstrumentSettled,
     }
 )
+#: Open facts that are looked for when a fact finds its order.
+_UNRESOLVED_MAX = 1_000
+_A_KEY_MAX = 64
 
 
 class Books:
@@ -54,7 +59,7 @@ class Books:
         """Streams that are over since `begin_turn`: they may leave memory when it is durable."""
         self.mode, self.door, self.reconciler = Mode(), Door(), Reconciler()
         self.account = Account()
-        self.latches = Latches()
+        self.latches, self.trades = Latches(), Trades()
         self.markets = Markets(world)
         self.unprocessed: dict[str, list[ev.MessageUnprocessed]] = {}
         self.counters: dict[str, int] = {}
@@ -62,6 +67,10 @@ class Books:
         self.last_truth: str | None = None
         """What the last session that ended found of the venue; None before there was one."""
         self.venue_ids: dict[str, str] = {}
+        self.unresolved: dict[str, list[int]] = {}
+        """Facts that nobody could place yet, by what they are told again under; the newest."""
+        self.unpriced_closes: dict[str, str] = {}
+        """Closings at the venue that were told without a price: trade id -> position."""
         world.find_by_venue_id = self.client_order_id
         world.order_exists = self.order_exists
         world.find_order = self.order
@@ -177,8 +186,24 @@ class Books:
         self._count_open(event.strategy, event.instrument, 1)
         self.world.by_instrument.setdefault(event.instrument, {})[event.position_id] = None
         self.markets.changed(event.instrument)
+        self._learn(event)
+
+    def _learn(self, event: Any) -> None:
+        """A trade that is over, or corrected, tells the sizer what it brought."""
+        result = self.trades.apply(event)
+        if result is not None:
+            self.world.sizer.feedback(result)
+
+    def _position_changed(self, event: ev.PositionChanged, at_us: int) -> None:
+        if event.client_order_id is None and event.trade_id is not None:
+            if "realized_skipped_no_price" in event.flags:
+                self.unpriced_closes[event.trade_id] = event.position_id
+            elif event.cause == "settlement":
+                self.unpriced_closes.pop(event.trade_id, None)
+        self._position_event(event, at_us)
 
     def _position_event(self, event: Any, at_us: int) -> None:
+        self._learn(event)
         position = self.position(event.position_id)
         if position is not None:
             was_open = position.is_open
@@ -238,6 +263,22 @@ class Books:
 
     def _restored(self, event: ev.ActorRestored, at_us: int) -> None:
         self.unprocessed.pop(event.actor, None)
+
+    def _fact_unresolved(self, event: ev.FactUnresolved, at_us: int) -> None:
+        if event.key:
+            seqs = self.unresolved.setdefault(event.key, [])
+            seqs.append(self.world.seq)
+            del seqs[:-_A_KEY_MAX]
+            if len(self.unresolved) > _UNRESOLVED_MAX:  # the table has it, a person may place it
+                del self.unresolved[next(iter(self.unresolved))]
+
+    def _fact_resolved(self, event: ev.FactResolved, at_us: int) -> None:
+        for key, seqs in self.unresolved.items():
+            if event.fact_seq in seqs:
+                seqs.remove(event.fact_seq)
+                if not seqs:
+                    del self.unresolved[key]
+                return
 
     def _gap(self, event: ev.FeedGapRecorded, at_us: int) -> None:
         if not event.grown:
@@ -356,7 +397,7 @@ _APPLY: dict[type, Callable[..., None]] = {
     ev.OrderFillVoided: Books._fill_event,
     ev.OrderMoved: Books._order_event,
     ev.PositionOpened: Books._position_opened,
-    ev.PositionChanged: Books._position_event,
+    ev.PositionChanged: Books._position_changed,
     ev.PositionMoved: Books._position_event,
     ev.PnlCompared: Books._position_event,
     ev.ExitDecided: Books._position_event,
@@ -373,4 +414,6 @@ _APPLY: dict[type, Callable[..., None]] = {
     ev.MessageUnprocessed: Books._unprocessed,
     ev.ActorRestored: Books._restored,
     ev.FeedGapRecorded: Books._gap,
+    ev.FactUnresolved: Books._fact_unresolved,
+    ev.FactResolved: Books._fact_resolved,
 }

@@ -17,6 +17,7 @@ from attrs import define, field
 from loguru import logger
 
 from actors import messages as msg
+from actors.backups import BackupPlan, Backups
 from actors.engine import Engine
 from actors.feeds.errors import MarketFileError
 from actors.feeds.gaps import GapDetector
@@ -55,6 +56,8 @@ class ServiceOptions:
     intensity: Intensity = field(factory=Intensity)
     snapshot_events: int = 0
     """Events after which a snapshot of the fold is made; 0: none is."""
+    backups: BackupPlan | None = None
+    """Scheduled backups; None: none is made."""
     still_ours: Callable[[], bool] = lambda: True
     """Whether the database's lock is still this process's."""
     on_status: Callable[[Engine, str], None] = lambda engine, note: None
@@ -290,7 +293,11 @@ class Service:
             self._supervisor.start(nursery, "feed", self._run_feed)
             self._supervisor.start(nursery, "control", self._run_control, must_run=True)
             upkeep = Upkeep(engine, self.options.snapshot_events)
-            self._supervisor.start(nursery, "upkeep", upkeep.run, must_run=True)
+            self._supervisor.start(nursery, "upkeep", upkeep.run)
+            if self.options.backups is not None:
+                backups = Backups(engine, self.options.backups)
+                engine.backups = backups.document
+                self._supervisor.start(nursery, "backups", backups.run)
             await self._turns()
             nursery.cancel_scope.cancel()
         self._journal.close()

@@ -12,7 +12,9 @@ from typing import Any
 
 from attrs import evolve
 
-from actors.config import Config, refuse
+from actors.backups import BackupPlan
+from actors.config import Config, SizerConfig, refuse
+from actors.entities.sizer import SizerSettings
 from actors.guards.checks import unknown_names
 from actors.guards.desk import KINDS
 from actors.strategies import registry
@@ -22,6 +24,7 @@ from actors.world import Rules
 from fsm.instrument import Instrument
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import InstrumentKind
+from storage.backup_folder import default_folder
 
 DEFAULT_INSTRUMENTS = (
     Instrument(
@@ -84,10 +87,22 @@ def rules_from(config: Config) -> Rules:
         stale_after_us=_us(config.feed.stale_after_s),
         allowed_instruments=frozenset(risk.allowed_instruments),
         allowed_strategies=frozenset(risk.allowed_strategies),
+        sizer=sizer_settings(config.sizer),
         episodes_max=config.guards.episodes_max,
         guard_interval_us=_us(config.guards.interval_s),
         wallet_truth_degrades=config.guards.wallet_truth.enabled,
         guards=guards_on(config),
+    )
+
+
+def sizer_settings(config: SizerConfig) -> SizerSettings | None:
+    """The sizer's cap and tables; None while it is off."""
+    if not config.enabled:
+        return None
+    return SizerSettings(
+        leverage_max=config.leverage_max,
+        streaks={int(run): by for run, by in config.streak_multipliers.items()},
+        buckets={Decimal(least): by for least, by in config.bucket_multipliers.items()},
     )
 
 
@@ -154,6 +169,27 @@ def strategies_of(
         if item.enabled:
             pairs.append((item.instrument, registry.build(name, item.params)))
     return tuple(pairs)
+
+
+def backups_folder(config: Config, database: Path) -> Path:
+    """Where the backups of a database lie."""
+    return Path(config.backup.folder) if config.backup.folder else default_folder(database)
+
+
+def backup_folders(config: Config, database: Path) -> tuple[Path, ...]:
+    """Where a backup to go back to may lie: where they are made, and where they are by default."""
+    return tuple(dict.fromkeys((backups_folder(config, database), default_folder(database))))
+
+
+def backup_plan(config: Config, database: Path) -> BackupPlan:
+    """The scheduled backups, the simulated venue's record among them where it is ours."""
+    return BackupPlan(
+        folder=backups_folder(config, database),
+        interval_s=config.backup.interval_s,
+        keep=config.backup.keep,
+        keep_days=config.backup.keep_days,
+        venue=None if config.venue.socket else truth_path(config, database),
+    )
 
 
 def truth_path(config: Config, database: Path) -> Path:

@@ -27,6 +27,7 @@ import storage
 from actors.entities.mode import Mode
 from actors.entities.order import Order
 from actors.entities.position import Position
+from actors.entities.sizer import Results, Trades
 from actors.guards.latch import Latch
 from actors.registry import Books
 from actors.world import Session
@@ -71,7 +72,11 @@ class BooksState:
     last_truth: str | None
     venue_ids: dict[str, str]
     missed: list[str]
+    trades: Trades
+    sizer_results: Results
     gaps: dict[str, int] = field(factory=dict)
+    unresolved: dict[str, list[int]] = field(factory=dict)
+    unpriced_closes: dict[str, str] = field(factory=dict)
     seen_orders: bytes = b""
     seen_positions: bytes = b""
 
@@ -115,6 +120,10 @@ def captured(books: Books) -> bytes:
             last_truth=books.last_truth,
             venue_ids=books.venue_ids,
             missed=list(books.missed),
+            trades=books.trades,
+            sizer_results=world.sizer.results,
+            unresolved=books.unresolved,
+            unpriced_closes=books.unpriced_closes,
             gaps={name: view.gaps for name, view in world.markets.items() if view.gaps},
             seen_orders=zlib.compress(books.seen_orders.bits, 1),
             seen_positions=zlib.compress(books.seen_positions.bits, 1),
@@ -156,7 +165,9 @@ def restored(data: bytes, books: Books, seq: int) -> None:
     reconciler.inferred = state.inferred
     books.unprocessed, books.venue_ids = state.unprocessed, state.venue_ids
     books.last_session_clean, books.last_truth = state.last_session_clean, state.last_truth
+    books.unresolved, books.unpriced_closes = state.unresolved, state.unpriced_closes
     books.missed |= dict.fromkeys(state.missed)
+    books.trades, world.sizer.results = state.trades, state.sizer_results
     for name, gaps in state.gaps.items():
         books.markets.view(name).gaps = gaps
 

@@ -45,6 +45,7 @@ class Live:
     duplicates: int = 0
     restarts: int = 0
     recorder: dict[str, Any] = field(factory=dict)
+    backup: dict[str, Any] = field(factory=dict)
     guards: dict[str, dict[str, Any]] = field(factory=dict)
     """Each guard's own view: value, threshold, distance, observations."""
 
@@ -109,7 +110,9 @@ def _guards(books: Books, live: Live | None) -> Document:
 def _session(books: Books, live: Live | None) -> Document:
     session = books.world.session
     uptime = (
-        (live.now_us - session.started_at_us) / SECOND_US if live and session.session_id else None
+        max(live.now_us - session.started_at_us, 0) / SECOND_US
+        if live and session.session_id
+        else None
     )
     return {
         "id": session.session_id or None,
@@ -259,7 +262,9 @@ def _account(books: Books) -> Document:
 def _feeds(books: Books, live: Live | None) -> Document:
     return {
         name: {
-            "age_ms": (live.now_us - view.seen_at_us) // 1000 if live and view.ticks else None,
+            "age_ms": max(live.now_us - view.seen_at_us, 0) // 1000
+            if live and view.ticks
+            else None,
             "ticks": view.ticks,
             "trades": view.trades,
             "gaps": view.gaps,
@@ -296,6 +301,9 @@ def _link(link: Link) -> Document:
     }
 
 
+_BACKUP = ("last_at", "last_seq", "folder", "failed")
+
+
 def _journal(head: Head, conn: sqlite3.Connection, live: Live | None) -> Document:
     path = conn.execute("PRAGMA database_list").fetchone()[2]
     wal = Path(f"{path}-wal") if path else None
@@ -304,6 +312,7 @@ def _journal(head: Head, conn: sqlite3.Connection, live: Live | None) -> Documen
         "hash": head.hash.hex(),
         "writer_lag_ms": live.writer_lag_ms if live else None,
         "wal_bytes": wal.stat().st_size if wal is not None and wal.exists() else 0,
+        "backup": dict.fromkeys(_BACKUP) | (live.backup if live else {}),
     }
 
 
@@ -322,6 +331,7 @@ _COUNTERS = (
 
 def _counters(books: Books, live: Live | None) -> Document:
     counters = dict.fromkeys(_COUNTERS, 0) | books.counters
+    counters["unresolved_open"] = sum(len(seqs) for seqs in books.unresolved.values())
     if live is not None:
         counters |= {
             "ignored_facts": live.ignored,

@@ -44,6 +44,7 @@ from actors.runtime.lanes import Inbox
 from actors.sessions import Gaps, account_snapshot, end_session, start_session
 from actors.strategy_host import StrategyHost, raised
 from actors.sweeping import next_chunk
+from actors.venue_settlements import VenueSettlements, late_ones
 from fsm import events as ev
 from fsm import facts
 from fsm.machine import IllegalTrigger
@@ -69,8 +70,7 @@ class System:
         self.world.is_booked = self.facts.is_booked
         self.world.unexplained_fill = self.facts.unexplained
         self.world.owner_of_trade = self.facts.owner_of
-        self.world.is_recorded = self.facts.is_recorded
-        books.account.breaches = lambda totals, prices: self.guards.breaches(totals, prices)
+        self.world.is_recorded = self.facts.keys.is_known
         self.world.is_connected = lambda: release.connected
         self.isolation = Quarantine(self, inbox.tell_local)
         self.quarantine = self.world.quarantined = self.isolation.held
@@ -81,6 +81,7 @@ class System:
         self._gaps = Gaps()
         self.desk = MarketDesk(books.markets, hosts)
         self.guards = GuardDesk(self.world, books.latches)
+        books.account.breaches = self.guards.breaches
         self._guard_turns = GuardTurns(self)
         self._queue: deque[object] = deque()
 
@@ -155,12 +156,21 @@ class System:
         found = self.facts.find(fact)
         if isinstance(found, Decision):
             self.record(found, turn)
-        else:
-            self.decide(found, fact, turn)
+            return
+        placed = self.facts.unresolved.placed_by(fact, found)
+        self.decide(found, fact, turn)
+        if placed:
+            self.record(self.facts.unresolved.placed(placed, found), turn)
 
     def _retry_facts(self, message: object, turn: Turn) -> None:
-        for fact in self.facts.take_waiting():
+        for fact in self.facts.unresolved.take_waiting():
             self._fact(fact, turn)
+
+    def _attribute(self, message: msg.AttributeFact, turn: Turn) -> None:
+        decision, order, fact = self.facts.unresolved.attributed(message)
+        self.record(decision, turn)
+        if order is not None:
+            self.decide(order, fact, turn)
 
     def _to_mode(self, message: Any, turn: Turn) -> None:
         self.decide(self.books.mode, message, turn)
@@ -248,9 +258,9 @@ class System:
             self._to_account(message, turn)
         self._step(msg.PassDue("books"), turn)
 
-    def _funding(self, fact: facts.FundingPaid, turn: Turn) -> None:
-        decision = self.facts.funding(fact)
-        self.record(decision, turn)
+    def _settling(self, message: Any, turn: Turn) -> None:
+        """What the venue does by itself, and no order stands behind."""
+        self.record(_SETTLING[type(message)](self.facts.settlements, message), turn)
 
     def _nobody(self, message: object, turn: Turn, why: str) -> None:
         if message is self.asked:
@@ -309,10 +319,12 @@ class System:
             claimed = claim(venue_id, order_id, self.world)
             if claimed is not None:
                 self._queue.append(claimed)
-            if self.facts.waiting:
+            if self.facts.unresolved.waiting:
                 self._queue.append(msg.RetryUnresolved())
         turn.effects += decision.effects
         self._queue.extend(decision.tells)
+        if self.world.ledger.resolved:
+            self._queue.extend(late_ones(events, self.world.ledger.resolved))
         # Behind what the event tells others: a fill has changed its position when guards look.
         hearers = self.guards.hearers
         if hearers and events:
@@ -395,7 +407,15 @@ class System:
         self.books.counters[name] = self.books.counters.get(name, 0) + 1
 
 
+_SETTLING: dict[type, Callable[[VenueSettlements, Any], Decision]] = {
+    facts.FundingPaid: VenueSettlements.funding,
+    facts.InstrumentResolved: VenueSettlements.resolved,
+    facts.PositionClosed: VenueSettlements.closed,
+    facts.UnknownExecution: VenueSettlements.unknown,
+    msg.SettleLate: VenueSettlements.late,
+}
 _ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
+    **dict.fromkeys(_SETTLING, System._settling),
     **dict.fromkeys(ORDER_MESSAGES, System._to_order),
     **dict.fromkeys(POSITION_MESSAGES, System._to_position),
     **dict.fromkeys(MODE_MESSAGES, System._to_mode),
@@ -407,7 +427,6 @@ _ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
     **dict.fromkeys((facts.BalanceReport, facts.PositionReport), System._report),
     **dict.fromkeys((msg.StartSession, msg.EndSession), System._session),
     **dict.fromkeys(ACCOUNT_MESSAGES, System._to_account),
-    facts.FundingPaid: System._funding,
     Tick: System._market,
     MarketTrade: System._market,
     MarketFollows: System._follow,
@@ -421,6 +440,7 @@ _ROUTES: dict[type, Callable[[System, Any, Turn], None]] = {
     msg.PlaceOrder: System._placing,
     msg.RestoreActor: System._restore,
     msg.RetryUnresolved: System._retry_facts,
+    msg.AttributeFact: System._attribute,
     msg.SnapshotAccount: System._snapshot,
     msg.Sweep: System._sweep,
     msg.BooksPassDue: System._books_due,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
+from actors.entities.sizer import ConvictionSizer, SizeDecision, SizeRequest, SizerSettings
 from actors.runtime.ids import IdSource
 from fsm.facts import OrderFill
 from fsm.instrument import Instrument
@@ -65,6 +66,8 @@ class Rules:
     allowed_strategies: frozenset[str] = frozenset()
     episodes_max: int = 3
     guard_interval_us: int = 4 * SECOND_US
+    sizer: SizerSettings | None = None
+    """How the sizer gives leverage; None: an entry may use what its instrument allows."""
     wallet_truth_degrades: bool = True
     """Whether a difference that the reconciler finds in a running session degrades."""
     guards: Mapping[str, Any] = field(factory=dict)
@@ -105,6 +108,8 @@ class World:
     session: Session = field(factory=Session)
     instruments: dict[str, Instrument] = field(factory=dict)
     markets: dict[str, MarketView] = field(factory=dict)
+    sizer: ConvictionSizer = field(init=False)
+    """Gives leverage to entries, and learns from every trade also while it is off."""
     orders: dict[str, Order] = field(factory=dict)
     positions: dict[str, Position] = field(factory=dict)
     mode: ModeState = ModeState.STARTING
@@ -156,6 +161,21 @@ class World:
     def is_off(self, strategy: str) -> bool:
         """A strategy that may not open anything: it failed, or a guard switched it off."""
         return strategy in self.disabled_strategies or strategy in self.strategies_off
+
+    def __attrs_post_init__(self) -> None:
+        self.sizer = ConvictionSizer(self.rules.sizer or SizerSettings())
+
+    def sized(
+        self, strategy: str, spec: Instrument, qty: Decimal, price: Decimal
+    ) -> SizeDecision | None:
+        """What the sizer gives an entry, at the capital before it; None where it is off, the
+        instrument takes no margin, or the sizer cannot say."""
+        if self.rules.sizer is None or not spec.is_margined:
+            return None
+        request = SizeRequest(
+            strategy=strategy, qty=qty, entry_price=price, leverage_max=spec.max_leverage
+        )
+        return self.sizer.size(request, self.ledger.capital)
 
     def open_positions(self, instrument: str) -> list[Position]:
         """Positions of an instrument that are in memory, ended ones on their way out included."""

@@ -165,6 +165,51 @@ class FundingPaid:
 
 
 @frozen(slots=True, kw_only=True)
+class InstrumentResolved:
+    """The venue settles an instrument for good: every unit of it pays `payout` quote units.
+
+    Any value, not only 0 and 1: a void market pays 0.5 (M09). `resolution_id` is the venue's own.
+    """
+
+    instrument: str
+    payout: Decimal
+    resolution_id: str | None = None
+    venue_us: int = 0
+
+
+@frozen(slots=True, kw_only=True)
+class PositionClosed:
+    """The venue, or somebody at the venue, traded a position away without an order of ours.
+
+    `reason` is the venue's word: liquidation, adl, manual, ... Without `qty` all that is open is
+    gone (base units, positive). `price` is the true price or None. The position by our id, or the
+    only open one of `instrument`.
+    """
+
+    position_id: str | None = None
+    instrument: str | None = None
+    reason: str = ""
+    qty: Decimal | None = None
+    price: Decimal | None = None
+    trade_id: str | None = None
+    fee: Decimal = ZERO
+    fee_asset: str | None = None
+    venue_us: int = 0
+
+
+@frozen(slots=True, kw_only=True)
+class UnknownExecution:
+    """An execution report of a type that we do not know: no trade, no payment, kept (X27)."""
+
+    execution_type: str
+    client_order_id: str | None = None
+    venue_order_id: str | None = None
+    instrument: str | None = None
+    text: str = ""
+    venue_us: int = 0
+
+
+@frozen(slots=True, kw_only=True)
 class VenueConnected:
     """The session with the venue is up; what was missed meanwhile has to be asked for."""
 
@@ -190,7 +235,16 @@ OrderFact = (
     | OutcomeUnknown
     | CancelUnanswered
 )
-SessionFact = BalanceReport | PositionReport | FundingPaid | VenueConnected | VenueDisconnected
+SessionFact = (
+    BalanceReport
+    | PositionReport
+    | FundingPaid
+    | InstrumentResolved
+    | PositionClosed
+    | UnknownExecution
+    | VenueConnected
+    | VenueDisconnected
+)
 
 
 # ------------------------------------------------------------------------------ answers (L3)

@@ -9,6 +9,13 @@ from attrs import frozen
 from fsm.money import ZERO
 from fsm.vocabulary import InstrumentKind
 
+_INVERSE = (
+    "inverse (coin-margined) contracts are not supported: their profit is in the base asset and "
+    "not linear in the price; use the contract that is margined in its quote asset"
+)
+#: Kinds that exist elsewhere and not here, each with what to tell about it.
+REFUSED_KINDS = dict.fromkeys(("inverse", "coin-margined", "coin-m"), _INVERSE)
+
 
 @frozen(slots=True, kw_only=True)
 class Instrument:

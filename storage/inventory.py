@@ -52,6 +52,11 @@ class Inventory:
             held, average = self.held[asset]
             self.held[asset] = (max(held - qty, ZERO), average)
 
+    def forget(self, asset: str) -> None:
+        """All of it became cash by a payout."""
+        self.held.pop(asset, None)
+        self.oversold.pop(asset, None)
+
     def buy_voided(self, asset: str, qty: Decimal, price: Decimal) -> None:
         """A voided buy leaves the average."""
         if asset not in self.held:

@@ -27,6 +27,10 @@ class JournalDamaged(Exception):
     """The journal does not hold together; the message says where and what to do."""
 
 
+class RestorePending(JournalDamaged):
+    """A restore was cut off, and is finished before anybody opens the database."""
+
+
 @frozen(slots=True)
 class Head:
     """The last row of the chain: its seq (0 when empty) and its hash."""
@@ -45,8 +49,12 @@ def chain(
 
 
 def connect_readonly(path: Path | str) -> sqlite3.Connection:
-    """A read-only connection. Raises FileNotFoundError, sqlite3.Error, SchemaTooNew."""
+    """A read-only connection.
+
+    Raises FileNotFoundError, sqlite3.Error, SchemaTooNew, and RestorePending.
+    """
     file = Path(path)
+    refuse_half_restored(file)
     if not file.exists():
         raise FileNotFoundError(f"no database at {file}: start one with `holdfast run --db {file}`")
     try:
@@ -270,23 +278,41 @@ def read_head(database: Path | str) -> Head | None:
         ) from problem
 
 
+def restore_marker(database: Path | str) -> Path:
+    """What `storage.restore` leaves beside a database until it has put everything in place."""
+    return Path(f"{database}.restore")
+
+
+def refuse_half_restored(database: Path) -> None:
+    """Old and new files may lie side by side here. Raises RestorePending."""
+    if restore_marker(database).exists():
+        raise RestorePending(
+            f"{database}: a restore was cut off; `holdfast restore --db {database}` finishes it, "
+            "and so does the next `holdfast run`"
+        )
+
+
 def check_before_writing(database: Path) -> None:
     """Whether this file may be written to as a journal; reads only.
 
-    Raises SchemaTooNew, ForeignDatabase for another program's file, and JournalDamaged when the
-    head says that there was a journal and the file has none any more (its WAL was lost).
+    Raises SchemaTooNew, RestorePending, ForeignDatabase for another program's file, and
+    JournalDamaged when the head is not on the chain, or says that there was a journal and the file
+    has none any more (its WAL was lost).
     """
+    refuse_half_restored(database)
+    kept = read_head(database)  # before the journal: beside a live one it may lag, never lead
     version, tables = 0, 0
     if database.exists() and database.stat().st_size > 0:
         conn = connect_readonly(database)
         try:
             version = version_of(conn)
             tables = conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+            if version and kept is not None:
+                check_head(JournalReader(conn), database, kept)
         finally:
             conn.close()
     if version == 0 and tables:
         raise ForeignDatabase(f"{database}: an SQLite file of another program; name another --db")
-    kept = read_head(database)
     if version == 0 and kept is not None and kept.seq > 0:
         raise JournalDamaged(
             f"{database}: holds no journal, but seq {kept.seq} was acknowledged; restore a backup, "

@@ -31,23 +31,13 @@ from storage.capital import Capital
 from storage.exposures import Exposures
 from storage.inventory import Inventory
 from storage.provenance import Provenance
+from storage.reserves import Reserve
 from storage.session_sums import Before, session_began, since
 
+#: Causes of a position's change that no order of ours stands behind.
+AT_VENUE = frozenset({"manual_trade", "liquidation", "adl"})
 #: Adopted or valued late: it was there all along.
 _FROM_THE_START = (CapitalKind.OPENING, CapitalKind.INIT_BASIS)
-
-
-@define(slots=True)
-class Reserve:
-    """What one live order holds back: its rest at the price by which funds are reserved."""
-
-    asset: str
-    price: Decimal
-    rest: Decimal
-
-    @property
-    def amount(self) -> Decimal:
-        return EXACT.multiply(self.rest, self.price) if self.rest > 0 else ZERO
 
 
 @define(slots=True)
@@ -74,6 +64,8 @@ class Ledger:
     last_net: tuple[str, Decimal] = ("", ZERO)
     """The last fill on a margined instrument (order/trade), and what the net position realized."""
     reserved: dict[str, Decimal] = field(factory=dict)
+    resolved: dict[str, Decimal] = field(factory=dict)
+    """What a unit of an instrument that was settled for good paid, quote units."""
 
     def apply(self, event: ev.Event, seq: int) -> None:
         """Fold one event in. `seq` stays that of the last event that the account heeds."""
@@ -208,6 +200,20 @@ class Ledger:
         if event.amount:
             self.funds.moved(self.seq)
             self.funds.explain(event.asset, event.amount, event.venue_us)
+
+    def _instrument_settled(self, event: ev.InstrumentSettled) -> None:
+        """Everything of it becomes cash, in a position or not; realized PnL is the positions'."""
+        self.resolved[event.instrument] = event.payout
+        self._move(event.asset, event.cash)
+        instrument = self.instruments.get(event.instrument)
+        if instrument is None:
+            return
+        if instrument.is_margined:
+            self.nets.pop(instrument.name, None)
+            self.funds.explain(event.asset, event.cash, event.venue_us)
+            return
+        self._move(instrument.base, -event.qty)
+        self.inventory.forget(instrument.base)
 
     def _intended(self, event: ev.OrderIntended) -> None:
         instrument = self.instruments.get(event.instrument)
@@ -345,21 +351,29 @@ class Ledger:
             # What a fill without a price brought is known with its settlement (P01).
             repaired = instrument.is_margined and event.cause == "settlement"
             cash = event.realized_delta if repaired else event.cash_delta
+            if event.client_order_id is None:
+                cash -= event.fee_quote  # no order's fill has taken it
             if cash:
                 self._move(instrument.quote, cash)
-        if instrument is not None and event.cause == "manual_trade":
-            self._traded_away(instrument, event.qty_delta)
+            if event.cause in AT_VENUE:
+                cash += self._traded_away(instrument, event.qty_delta, event.price)
+            if instrument.is_margined:
+                self.funds.explain(instrument.quote, cash, event.venue_us)
         self.exposures.changed(event, instrument)
 
-    def _traded_away(self, instrument: Instrument, delta: Decimal) -> None:
-        """Somebody traded at the venue (X17): the quantity is evident, what it brought is not, and
-        is left for the comparison with the wallet to show."""
+    def _traded_away(
+        self, instrument: Instrument, delta: Decimal, price: Decimal | None
+    ) -> Decimal:
+        """Somebody traded at the venue (X17): the quantity is evident. What it brought is booked
+        where the venue told the price, else left for the comparison with the wallet to show.
+        Returns what a margin wallet got."""
         if instrument.is_margined:
-            net = apply_fill(self.net(instrument.name), delta, None)
-            self.nets[instrument.name] = net.holding
-            return
+            return self._net(instrument, delta, price)
         self._move(instrument.base, delta)
+        if price is not None:
+            self._move(instrument.quote, -delta * price)
         self.inventory.lost(instrument.base, -delta)
+        return ZERO
 
     def _compared(self, event: ev.PnlCompared) -> None:
         self.provenance.compared(event)
@@ -392,6 +406,7 @@ _FOLDS: dict[type, Callable[[Ledger, Any], None]] = {
     ev.ConversionBooked: Ledger._converted,
     ev.CapitalAnchored: Ledger._anchored,
     ev.FundingBooked: Ledger._funding,
+    ev.InstrumentSettled: Ledger._instrument_settled,
     ev.OrderIntended: Ledger._intended,
     ev.OrderMoved: Ledger._release_on_end,
     ev.OrderFilled: Ledger._filled,

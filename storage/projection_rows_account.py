@@ -76,6 +76,25 @@ def _funding(batch: Batch, at: Recorded, e: ev.FundingBooked) -> None:
     )
 
 
+@on(ev.InstrumentSettled)
+def _instrument_settled(batch: Batch, at: Recorded, e: ev.InstrumentSettled) -> None:
+    batch.insert(
+        "instrument_settlements",
+        at.seq,
+        {
+            "seq": at.seq,
+            "instrument": e.instrument,
+            "payout": e.payout,
+            "qty": e.qty,
+            "cash": e.cash,
+            "asset": e.asset,
+            "resolution_id": e.resolution_id,
+            "late": int(e.late),
+            "at": when(at.at_us),
+        },
+    )
+
+
 @on(ev.AccountSnapshotTaken)
 def _account(batch: Batch, at: Recorded, e: ev.AccountSnapshotTaken) -> None:
     batch.insert(
@@ -119,6 +138,35 @@ def _anomaly(batch: Batch, at: Recorded, e: ev.AnomalyRecorded) -> None:
     )
     if e.client_order_id is not None and batch.current("orders", e.client_order_id, "state"):
         batch.add_flag("orders", e.client_order_id, e.kind)
+
+
+@on(ev.FactUnresolved)
+def _fact_unresolved(batch: Batch, at: Recorded, e: ev.FactUnresolved) -> None:
+    batch.insert(
+        "unresolved_facts",
+        at.seq,
+        {
+            "seq": at.seq,
+            "fact": e.fact,
+            "payload": e.payload,
+            "reason": e.reason,
+            "at": when(at.at_us),
+        },
+    )
+
+
+@on(ev.FactResolved)
+def _fact_resolved(batch: Batch, at: Recorded, e: ev.FactResolved) -> None:
+    batch.update(
+        "unresolved_facts",
+        e.fact_seq,
+        {
+            "resolved_at": when(at.at_us),
+            "resolved_as": e.resolved_as,
+            "who": e.who,
+            "why": e.why,
+        },
+    )
 
 
 @on(ev.BooksCompared)

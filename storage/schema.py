@@ -7,10 +7,13 @@ Every table and column here is described in docs/reference/tables.md; a test fai
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 
 from sqlite_utils import Database
+
+from fsm.timestamps import iso_utc
 
 #: Projection table -> (columns, primary key, about). TEXT holds decimals and ISO times.
 PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
@@ -203,6 +206,21 @@ PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
         "seq",
         "capital that came or went by itself, the opening balances among it",
     ),
+    "instrument_settlements": (
+        {
+            "seq": int,
+            "instrument": str,
+            "payout": str,
+            "qty": str,
+            "cash": str,
+            "asset": str,
+            "resolution_id": str,
+            "late": int,
+            "at": str,
+        },
+        "seq",
+        "one row a payout of an instrument: the account's whole holding of it becomes cash",
+    ),
     "circuit_breaker_events": (
         {
             "seq": int,
@@ -234,6 +252,21 @@ PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
         "seq",
         "what should not have been, what was seen, and what was done",
     ),
+    "unresolved_facts": (
+        {
+            "seq": int,
+            "fact": str,
+            "payload": str,
+            "reason": str,
+            "at": str,
+            "resolved_at": str,
+            "resolved_as": str,
+            "who": str,
+            "why": str,
+        },
+        "seq",
+        "venue facts that matched nothing and changed nothing, and what became of each",
+    ),
     "truth_snapshots": (
         {"seq": int, "status": str, "deltas": str, "detail": str, "at": str},
         "seq",
@@ -261,6 +294,19 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 
 PROJECTION_STATE = "projection_state"
+
+#: In backups only: one row that says what the copy holds, so that it can be checked alone.
+MANIFEST = "backup_manifest"
+MANIFEST_COLUMNS: dict[str, type] = {
+    "seq": int,
+    "head_hash": str,
+    "schema_version": int,
+    "made_at": str,
+    "holdfast_version": str,
+    "reason": str,
+    "source": str,
+    "venue_sha256": str,
+}
 
 
 class SchemaTooNew(Exception):
@@ -301,8 +347,22 @@ def _m4_what_became_of_trips(db: Database) -> None:
     create_projections(db)
 
 
-def _m5_ledger(db: Database) -> None:
+def _m5_unresolved_facts(db: Database) -> None:
+    """The table, with what the journal has had to say of it so far."""
     create_projections(db)
+    row = db.execute(f"SELECT seq FROM {PROJECTION_STATE}").fetchone()
+    told = db.execute(
+        "SELECT seq, at_us, payload FROM journal "
+        "WHERE stream = 'reconciler' AND type = 'FactUnresolved' AND seq <= ? ORDER BY seq",
+        (row[0] if row else 0,),
+    ).fetchall()
+    for seq, at_us, payload in told:
+        said = json.loads(payload)
+        db.execute(
+            "INSERT OR IGNORE INTO unresolved_facts (seq, fact, payload, reason, at) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (seq, said["fact"], said["payload"], said["reason"], iso_utc(at_us)),
+        )
 
 
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (
@@ -310,7 +370,7 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _m2_projections,
     _m3_fill_indexes,
     _m4_what_became_of_trips,
-    _m5_ledger,
+    _m5_unresolved_facts,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

@@ -6,7 +6,7 @@ decimal text, times are ISO 8601 text in UTC with microseconds, flags are 0 or 1
 
 from __future__ import annotations
 
-from storage.schema import PROJECTION_STATE, PROJECTIONS
+from storage.schema import MANIFEST, PROJECTION_STATE, PROJECTIONS
 
 RECORD: dict[str, tuple[str, dict[str, str]]] = {
     "journal": (
@@ -36,6 +36,23 @@ RECORD: dict[str, tuple[str, dict[str, str]]] = {
     PROJECTION_STATE: (
         "how far the tables below have followed the journal",
         {"name": "always `projections`", "seq": "the last event that they hold"},
+    ),
+}
+
+#: The one table that only a backup has.
+OF_BACKUPS: dict[str, tuple[str, dict[str, str]]] = {
+    MANIFEST: (
+        "one row, what a backup says of itself",
+        {
+            "seq": "the last event that it holds",
+            "head_hash": "that event's hash, hexadecimal",
+            "schema_version": "the schema that the copied database had",
+            "made_at": "when it was made",
+            "holdfast_version": "the version of holdfast that made it",
+            "reason": "`manual`, `scheduled` or `before_migration`",
+            "source": "file name of the database",
+            "venue_sha256": "SHA-256 of the simulated venue's record beside it; empty without one",
+        },
     ),
 }
 
@@ -178,6 +195,14 @@ COLUMNS: dict[str, dict[str, str]] = {
         "why": "and why",
         "source_note": "where it came from",
     },
+    "instrument_settlements": {
+        "payout": "what each unit paid, quote units",
+        "qty": "the account's holding, in positions and outside of them, base units",
+        "cash": "what came for it, negative when it left",
+        "asset": "the asset that it came in",
+        "resolution_id": "the venue's name for it, empty where it gave none",
+        "late": "1 for what was filled or taken back after the first payout",
+    },
     "circuit_breaker_events": {
         "breaker": "guard and condition, the source, or the halt's reason",
         "condition": "what held, in words",
@@ -195,6 +220,15 @@ COLUMNS: dict[str, dict[str, str]] = {
         "kind": "a short word for it",
         "seen": "what was seen",
         "done": "what was done",
+    },
+    "unresolved_facts": {
+        "fact": "the kind of fact, a class of `fsm/facts.py`",
+        "payload": "the fact as JSON; from before version 5 of the schema in words",
+        "reason": "why it matched nothing",
+        "resolved_at": "when it was placed or dismissed, empty while it is open",
+        "resolved_as": "`order/ID` that it was booked for, or `dismissed`",
+        "who": "the person who said so; empty where it found its order by itself",
+        "why": "how they know",
     },
     "truth_snapshots": {
         "status": "`ok`, `warn`, `halt` or `unverified`",
@@ -238,6 +272,9 @@ def markdown() -> str:
     for name, (kinds, pk, about) in PROJECTIONS.items():
         rows = [(column, describe(name, column)) for column in kinds]
         parts.append(_section(name, f"{about}; key `{pk}`", rows))
+    parts.append("## In backups\n")
+    for name, (about, columns) in OF_BACKUPS.items():
+        parts.append(_section(name, about, list(columns.items())))
     return "\n".join(parts)
 
 

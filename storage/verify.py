@@ -14,6 +14,7 @@ from attrs import define, field, frozen
 from sqlite_utils import Database
 
 from fsm.events import OrderAcknowledged, Recorded, SessionEnded, SessionStarted
+from storage.backup import check_manifest, manifest_of
 from storage.journal import (
     GENESIS,
     Head,
@@ -104,6 +105,7 @@ class _Verification:
         head = reader.head()
         self._pages()
         self._head(reader)
+        self._manifest(reader)
         events = self._stream(reader, head)
         if self.dropped:
             self.problems.append(f"and {self.dropped} more")
@@ -128,6 +130,16 @@ class _Verification:
         elif self.kept is not None:
             try:
                 check_head(reader, self.path, self.kept)
+            except JournalDamaged as damage:
+                self.problem(str(damage))
+
+    def _manifest(self, reader: JournalReader) -> None:
+        """A backup says itself how far it has to go."""
+        manifest = manifest_of(self.conn)
+        self.checks["manifest"] = int(manifest is not None)
+        if manifest is not None:
+            try:
+                check_manifest(reader, manifest, self.path)
             except JournalDamaged as damage:
                 self.problem(str(damage))
 

@@ -20,6 +20,7 @@ from typing import Protocol
 from attrs import define, frozen
 
 from fsm.events import Event, Recorded
+from storage.backup_folder import back_up_before_migration
 from storage.inserts import disk_is_full, insert
 from storage.journal import GENESIS, Head, chain, check_before_writing, write_head
 from storage.projections import Projector
@@ -103,10 +104,16 @@ class JournalWriter:
     """Commits turns and feeds the projections. Not aware of threads: one caller at a time."""
 
     def __init__(
-        self, path: Path | str, *, ballast_bytes: int = 0, head_interval_s: float = 1.0
+        self,
+        path: Path | str,
+        *,
+        ballast_bytes: int = 0,
+        head_interval_s: float = 1.0,
+        backups: Path | None = None,
     ) -> None:
         self.path = Path(path)
         check_before_writing(self.path)  # what is refused is refused before a byte changes
+        self.kept = back_up_before_migration(self.path, backups)
         self.conn = open_writing_connection(self.path)
         try:
             self._load(path, ballast_bytes, head_interval_s)

@@ -22,6 +22,7 @@ from actors.chaos.strict import Wrong, duration_us, nearest, structure
 from actors.config import Config, ConfigError, config_reference, with_overrides
 from actors.guards.desk import KINDS
 from actors.toml_lines import toml_path
+from fsm.instrument import REFUSED_KINDS
 from fsm.vocabulary import InstrumentKind
 
 _STEPS: dict[str, type] = {
@@ -222,11 +223,13 @@ def _header(file: _File, steps: tuple[Step, ...]) -> Scenario:
 
 
 def _venue(file: _File, raw: Any) -> sc.VenueSection:
+    kind = raw.get("kind") if isinstance(raw, Mapping) else None
+    if isinstance(kind, str) and kind in REFUSED_KINDS:
+        raise file.wrong("venue.kind", REFUSED_KINDS[kind], ("venue", "kind"))
     venue = _built(file, sc.VenueSection, raw, "venue", ("venue",))
-    if venue.kind is InstrumentKind.BINARY:
-        raise file.wrong(
-            "venue.kind", "binary windows come with a later version", ("venue", "kind")
-        )
+    if venue.kind is InstrumentKind.BINARY and venue.mode is sc.VenueMode.SIMULATED:
+        why = 'simulated binary windows come with a later version; use mode = "scripted"'
+        raise file.wrong("venue.kind", why, ("venue", "kind"))
     if venue.mode is sc.VenueMode.SCRIPTED:
         for key in _SIM_ONLY:
             if key in raw:
@@ -344,8 +347,6 @@ def _venue_event(value: Any) -> Any:
     if not isinstance(value, Mapping) or "event" not in value:
         raise Wrong("venue.event", "is missing")
     event = value["event"]
-    if event in ("resolved", "closed"):
-        raise Wrong("venue.event", f"{event!r} comes with a later version")
     if event not in sc.VENUE_EVENTS:
         raise Wrong("venue.event", f"{event!r}; {nearest(str(event), sc.VENUE_EVENTS)}")
     return structure(sc.VENUE_EVENTS[event], value, "venue")

@@ -167,6 +167,8 @@ class FillEvent(Named):
     status: FillStatus = FillStatus.SETTLED
     instrument: str | None = None
     side: Side | None = None
+    age: Us | None = None
+    """How long ago it happened, by the venue's clock."""
 
 
 @frozen(kw_only=True)
@@ -211,6 +213,40 @@ class FundingEvent:
 
 
 @frozen(kw_only=True)
+class ResolvedEvent:
+    """An instrument pays out, for good."""
+
+    event: str
+    instrument: str
+    payout: Decimal
+    resolution_id: str | None = None
+
+
+@frozen(kw_only=True)
+class ClosedEvent:
+    """A position was closed at the venue; without `qty` all of it."""
+
+    event: str
+    position: str
+    reason: str = ""
+    price: Decimal | None = None
+    trade_id: str | None = None
+    qty: Decimal | None = None
+    fee: Decimal = ZERO
+    fee_asset: str | None = None
+
+
+@frozen(kw_only=True)
+class ExecutionEvent(Named):
+    """An execution report of a type that nobody knows."""
+
+    event: str
+    type: str
+    instrument: str | None = None
+    text: str = ""
+
+
+@frozen(kw_only=True)
 class SessionEvent:
     """connected, disconnected."""
 
@@ -225,6 +261,9 @@ VENUE_EVENTS: dict[str, type] = {
     "balance": BalanceEvent,
     "position": PositionEvent,
     "funding": FundingEvent,
+    "resolved": ResolvedEvent,
+    "closed": ClosedEvent,
+    "execution": ExecutionEvent,
     **dict.fromkeys(("disconnected", "connected"), SessionEvent),
 }
 

@@ -57,9 +57,40 @@ class Speaker:
                 funding_id=step.funding_id,
                 venue_us=self.now_us(),
             )
+        if isinstance(step, (sc.ResolvedEvent, sc.ClosedEvent, sc.ExecutionEvent)):
+            return self._by_itself(step)
         if step.event == "connected":
             return facts.VenueConnected(venue_us=self.now_us())
         return facts.VenueDisconnected(reason=step.reason)
+
+    def _by_itself(self, step: Any) -> VenueMessage:
+        """What the venue does without an order of ours."""
+        now_us = self.now_us()
+        if isinstance(step, sc.ResolvedEvent):
+            return facts.InstrumentResolved(
+                instrument=step.instrument,
+                payout=step.payout,
+                resolution_id=step.resolution_id,
+                venue_us=now_us,
+            )
+        if isinstance(step, sc.ExecutionEvent):
+            return facts.UnknownExecution(
+                **self._ids(step),
+                execution_type=step.type,
+                instrument=step.instrument,
+                text=step.text,
+                venue_us=now_us,
+            )
+        return facts.PositionClosed(
+            position_id=step.position,
+            reason=step.reason,
+            qty=step.qty,
+            price=step.price,
+            trade_id=step.trade_id,
+            fee=step.fee,
+            fee_asset=step.fee_asset,
+            venue_us=now_us,
+        )
 
     def _ids(self, step: sc.Named) -> dict[str, Any]:
         order_id = step.client_order_id
@@ -98,7 +129,7 @@ class Speaker:
             status=step.status,
             order_price=step.order_price,
             realized_pnl=step.realized_pnl,
-            venue_us=self.now_us(),
+            venue_us=self.now_us() - (step.age or 0),
         )
 
     def _trade(self, step: sc.TradeEvent) -> VenueMessage:

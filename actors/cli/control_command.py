@@ -1,8 +1,8 @@
 """`holdfast control`: the operator's levers on the running service, answered after its commit.
 
-Works through the control socket beside the database; a held order is resolved without a service
-too. Claims nothing that the venue has not confirmed: the answer is that the command is recorded,
-`holdfast status` shows what came of it.
+Works through the control socket beside the database; a held order is resolved, and an unresolved
+fact attributed, without a service too. Claims nothing that the venue has not confirmed: the answer
+is that the command is recorded, `holdfast status` shows what came of it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Lever(StrEnum):
     RESUME = "resume"
     STOP = "stop"
     RESOLVE = "resolve"
+    ATTRIBUTE = "attribute"
     RECOVER = "recover"
     RESET = "reset"
 
@@ -40,18 +41,28 @@ _RECORDED = {
     Lever.RESUME: "resumed",
     Lever.STOP: "the service is stopping",
     Lever.RESOLVE: "resolved as you said, with your name",
+    Lever.ATTRIBUTE: "recorded with your name",
     Lever.RECOVER: "recovered with your name",
     Lever.RESET: "the guard looks anew",
 }
 #: The levers that are about one thing, and what names it in the request.
-_NAMED = {Lever.RESOLVE: "order", Lever.RECOVER: "source", Lever.RESET: "guard"}
+_NAMED = {
+    Lever.RESOLVE: "order",
+    Lever.ATTRIBUTE: "seq",
+    Lever.RECOVER: "source",
+    Lever.RESET: "guard",
+}
+#: What a person decides about the books themselves works without a service too.
+_OFFLINE = (Lever.RESOLVE, Lever.ATTRIBUTE)
 
 
 def control(
     lever: Annotated[Lever, Parameter(help="What to do; `show` only looks.")] = Lever.SHOW,
     name: Annotated[
         str | None,
-        Parameter(help="The order to resolve, source to recover, guard to reset."),
+        Parameter(
+            help="The order to resolve, fact (seq) to attribute, source to recover, guard to reset."
+        ),
     ] = None,
     /,
     *,
@@ -66,19 +77,31 @@ def control(
         Path | None,
         Parameter(help="`resolve`: the venue's trades, CSV: trade_id, qty, price, fee, fee_asset."),
     ] = None,
+    order: Annotated[
+        str | None, Parameter(help="`attribute`: the order that the fact is of.")
+    ] = None,
+    dismiss: Annotated[
+        bool, Parameter(negative=(), help="`attribute`: it is of no order of ours.")
+    ] = False,
     place: Place = HERE,
     json: Json = False,
 ) -> int:
     """Show or move the kill switch of the running service: pause, flatten, emergency, resume, stop.
 
     `resolve ORDER --as canceled|expired|rejected|filled --evidence TEXT --who NAME` ends what is
-    held for review; it also works on a database that no service is running on. `recover SOURCE`
-    takes a source of DEGRADED away, `reset GUARD` opens a guard that only a person may open.
+    held for review. `attribute SEQ --order ID | --dismiss --why TEXT --who NAME` says whose an
+    unresolved fact is (`holdfast fills --unresolved`): it is booked for that order, once. Both
+    work on a database that no service is running on, too. `recover SOURCE` takes a source of
+    DEGRADED away, `reset GUARD` opens a guard that only a person may open.
 
     Exit code 3 when it is refused, 4 when no service answers.
     """
     path = place.database()
+    if lever is not Lever.ATTRIBUTE and (order is not None or dismiss):
+        raise CommandFailed(f"control {lever}: --order and --dismiss belong to `attribute`", USAGE)
     request = _request(lever, name, who, why, outcome, trades)
+    if lever is Lever.ATTRIBUTE:
+        request |= _placing(str(name), order, dismiss)
     answer = _asked(path, lever, request)
     if not answer.get("ok"):
         raise CommandFailed(f"{path}: {answer.get('error', 'refused')}", REFUSED)
@@ -124,15 +147,27 @@ def _request(
     return request
 
 
+def _placing(seq: str, order: str | None, dismiss: bool) -> dict[str, Any]:
+    if not (seq.isascii() and seq.isdigit()):
+        raise CommandFailed(
+            f"control attribute {seq}: a seq is a number, see `holdfast fills --unresolved`", USAGE
+        )
+    if (order is not None) is dismiss:
+        raise CommandFailed(
+            f"control attribute {seq}: whose is it? --order ID, or --dismiss", USAGE
+        )
+    return {"seq": int(seq), "dismiss": dismiss} | ({} if order is None else {"order": order})
+
+
 def _asked(path: Path, lever: Lever, request: dict[str, Any]) -> dict[str, Any]:
-    """The service's answer; without a service the database itself takes a resolution."""
+    """The service's answer; without a service the database itself takes what is about it."""
     from actors.runtime.control_socket import ControlUnavailable, ask
 
     try:
         return ask(path, request, timeout_s=_ANSWER_S)
     except ControlUnavailable as problem:
-        if lever is Lever.RESOLVE and path.exists():
-            return _resolved_offline(path, request)
+        if lever in _OFFLINE and path.exists():
+            return _carried_out_offline(path, request)
         raise CommandFailed(
             f"{path}: no service answers; start one with `holdfast run --db {path}`, or see "
             "`holdfast status`",
@@ -140,7 +175,7 @@ def _asked(path: Path, lever: Lever, request: dict[str, Any]) -> dict[str, Any]:
         ) from problem
 
 
-def _resolved_offline(path: Path, request: dict[str, Any]) -> dict[str, Any]:
+def _carried_out_offline(path: Path, request: dict[str, Any]) -> dict[str, Any]:
     from actors.control_requests import command_of
     from actors.offline import carry_out
 

@@ -30,7 +30,7 @@ DEBUG = "--debug"
 
 
 def _version() -> str:
-    from actors.engine import VERSION
+    from fsm.version import VERSION
 
     return VERSION
 
@@ -59,9 +59,12 @@ COMMANDS = (
     ("explain", "explain_command:explain", "The whole story of an order, a position or an event."),
     ("capital", "capital_command:capital_app", "Deposits, withdrawals and the basis of returns."),
     ("control", "control_command:control", "Pause, flatten, stop or resume the running service."),
+    ("audit", "audit_command:audit", "An account statement against our arithmetic."),
     ("record", "record_command:record", "Record a feed, without trading."),
     ("verify", "upkeep_commands:verify", "Prove that record, tables and laws hold."),
     ("rebuild", "upkeep_commands:rebuild", "Drop the tables and fold the journal anew."),
+    ("backup", "backup_commands:backup", "A whole, proved copy of the database."),
+    ("restore", "backup_commands:restore", "Put a backup in the database's place."),
     ("doctor", "upkeep_commands:doctor", "Is this machine fit to hold a position?"),
     ("config", "config_commands:config_app", "The configuration: values, sources, meaning."),
     ("data", "data_commands:data_app", "Market data files: look before trading on them."),
@@ -139,16 +142,19 @@ def _with_advice(message: str, code: int) -> str:
 def _known(problem: BaseException) -> int | None:
     """Exit codes of our own errors; imported only now that something went wrong."""
     from actors.config import ConfigError
+    from storage.backup import BackupFailed
     from storage.capital import CapitalUnreadable
     from storage.codec import UnknownEventType
     from storage.journal import JournalDamaged
-    from storage.schema import SchemaTooNew
+    from storage.schema import ForeignDatabase, SchemaTooNew
     from storage.writer import JournalFailed
 
     if isinstance(problem, ConfigError):
         return USAGE
     if isinstance(problem, JournalDamaged | SchemaTooNew | UnknownEventType | CapitalUnreadable):
         return REFUSED
+    if isinstance(problem, BackupFailed | ForeignDatabase):
+        return UNAVAILABLE
     if isinstance(problem, JournalFailed):
         return JOURNAL_FAILED
     return None

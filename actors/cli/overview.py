@@ -44,7 +44,7 @@ def print_overview(document: dict[str, Any]) -> None:
     journal = document["journal"]
     fields = [(k, journal[k]) for k in ("seq", "hash", "writer_lag_ms", "wal_bytes")]
     troubles = {k: v for k, v in document["counters"].items() if v}
-    print_fields("Journal", [*fields, ("counters", troubles)])
+    print_fields("Journal", [*fields, *_backup(journal["backup"]), ("counters", troubles)])
 
 
 def _print_mode(mode: dict[str, Any]) -> None:
@@ -205,6 +205,15 @@ def _rows(counts: dict[str, Any]) -> str:
     shed = f", {counts['shed']} shed by a full lane" if counts["shed"] else ""
     gaps = f", gaps {counts['gaps']}" if counts["gaps"] else ""
     return f"{counts['recorded']} recorded of {counts['received']}{lost}{shed}{gaps}"
+
+
+def _backup(backup: dict[str, Any]) -> list[tuple[str, object]]:
+    """The newest backup, and why there is no newer one."""
+    seq = "" if backup["last_seq"] is None else f", up to seq {backup['last_seq']}"
+    fields: list[tuple[str, object]] = [("last backup", f"{backup['last_at'] or 'none'}{seq}")]
+    if backup["failed"]:
+        fields.append(("BACKUP FAILED", backup["failed"]))
+    return fields
 
 
 def _seconds(value: float | None) -> str:

@@ -9,17 +9,24 @@ from __future__ import annotations
 import difflib
 import json as json_lib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from actors.cli.options import HERE, USAGE, CommandFailed, Json, Place, check_count
+
+if TYPE_CHECKING:
+    from actors.config import Config
 
 _LIVE_TIMEOUT_S = 2.0
 _HOW_TO_RESOLVE = (
     "\nLook each one up at the venue, then: holdfast control resolve ORDER --as "
     "canceled|expired|rejected|filled\n--evidence TEXT --who NAME; `filled` names the venue's "
     "trades with --trades FILE. Funds stay reserved until then."
+)
+_HOW_TO_ATTRIBUTE = (
+    "\nThese changed nothing. Look each one up at the venue, then: holdfast control attribute SEQ\n"
+    "--order ID | --dismiss, with --why TEXT and --who NAME."
 )
 Limit = Annotated[int | None, Parameter(help="At most this many, the newest.")]
 
@@ -44,6 +51,8 @@ def status(
     document = state_of(database, everything=all)
     if document["recorder"] == {"state": NOBODY}:
         document["recorder"] |= _recorded_last(place, database)
+    if document["journal"]["backup"]["folder"] is None:
+        document["journal"]["backup"] |= _kept_last(place, database)
     if json:
         output.print_json(document)
     else:
@@ -136,12 +145,34 @@ def positions(
     return 0
 
 
-def fills(*, limit: Limit = None, json: Json = False, place: Place = HERE) -> int:
-    """Executions of every session, oldest first."""
+def fills(
+    *,
+    unresolved: bool = False,
+    limit: Limit = None,
+    json: Json = False,
+    place: Place = HERE,
+) -> int:
+    """Executions of every session, oldest first.
+
+    Parameters
+    ----------
+    unresolved
+        Instead, what the venue told and nobody could place: open facts of any kind.
+    """
     check_count("--limit", limit, 1)
+    if unresolved:
+        return _unresolved(place.database(), limit, json)
     found = _rows(place.database(), "fills", limit=limit)
     columns = "seq at client_order_id position_id instrument side role qty price fee fee_asset"
     _show(found, columns + " status liquidity trade_id", json, "No fills.")
+    return 0
+
+
+def _unresolved(database: Path, limit: int | None, json: bool) -> int:
+    found = _rows(database, "unresolved_facts", where="resolved_at IS NULL", limit=limit)
+    _show(found, "seq at fact reason payload", json, "Every fact has its place.")
+    if found and not json:
+        print(_HOW_TO_ATTRIBUTE)
     return 0
 
 
@@ -197,17 +228,30 @@ def state_of(database: Path, *, everything: bool) -> dict[str, Any]:
         return state_document(books, conn, head, everything=everything)
 
 
+def _configured(place: Place) -> Config:
+    """A status must not depend on a configuration that is being edited."""
+    from actors.config import Config, ConfigError, load_config
+
+    try:
+        return load_config(place.config)
+    except ConfigError:
+        return Config()
+
+
 def _recorded_last(place: Place, database: Path) -> dict[str, Any]:
     """What lies in the folder of recordings; empty when the recorder is off or never wrote."""
-    from actors.config import Config, ConfigError, load_config
     from actors.recording.looking_back import last_session
     from actors.recording.starting import recordings_folder
 
-    try:
-        config = load_config(place.config)
-    except ConfigError:
-        config = Config()  # a status must not depend on a configuration that is being edited
-    return last_session(recordings_folder(config, database))
+    return last_session(recordings_folder(_configured(place), database))
+
+
+def _kept_last(place: Place, database: Path) -> dict[str, Any]:
+    """What lies in the folder of backups."""
+    from actors.backups import last_backup
+    from actors.settings import backups_folder
+
+    return last_backup(backups_folder(_configured(place), database), database)
 
 
 def live_state(database: Path, *, everything: bool = False) -> dict[str, Any] | None:

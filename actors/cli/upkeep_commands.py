@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _NEXT = {
     DONE: "everything holds",
     CHECK_FAILED: "tables or laws do not hold: run `holdfast rebuild`, then verify again",
-    REFUSED: "the record is damaged: keep a copy of the files, then restore a backup",
+    REFUSED: "the record is damaged",
 }
 
 
@@ -42,6 +42,7 @@ def verify(*, json: Json = False, place: Place = HERE) -> int:
     open_database(path).close()
     report = _with_snapshot(check(path), path)
     code = DONE if report.ok else REFUSED if _damaged(report, path) else CHECK_FAILED
+    advice = _way_out(place, path) if code == REFUSED else None
     if json:
         output.print_json(
             {
@@ -52,6 +53,7 @@ def verify(*, json: Json = False, place: Place = HERE) -> int:
                 "head_hash": report.head_hash,
                 "problems": list(report.problems),
                 "checks": report.checks,
+                "way_out": advice,
             }
         )
         return code
@@ -62,7 +64,22 @@ def verify(*, json: Json = False, place: Place = HERE) -> int:
     output.print_fields(f"{path}: {_NEXT[code]}", [*fields, *report.checks.items()])
     for problem in report.problems:
         print(f"  problem  {problem}")
+    if advice:
+        print(f"  way out  {advice}")
     return code
+
+
+def _way_out(place: Place, path: Path) -> str:
+    """Which backup to go back to, and what that would lose."""
+    from actors.config import Config, ConfigError, load_config
+    from actors.damage import way_out
+    from actors.settings import backup_folders
+
+    try:
+        config = load_config(place.config)
+    except ConfigError:
+        config = Config()  # the way out must not depend on a configuration that is being edited
+    return way_out(path, backup_folders(config, path))
 
 
 def _with_snapshot(report: VerifyReport, path: Path) -> VerifyReport:
@@ -123,6 +140,7 @@ def rebuild(*, json: Json = False, place: Place = HERE) -> int:
 
 
 def _rebuild(path: Path) -> dict[str, Any]:
+    from storage.backup_folder import back_up_before_migration
     from storage.journal import JournalReader, check_head
     from storage.projections import ProjectionRefused
     from storage.projections import rebuild as fold_anew
@@ -136,6 +154,7 @@ def _rebuild(path: Path) -> dict[str, Any]:
             pass
     finally:
         reader.close()
+    back_up_before_migration(path)
     conn = open_writing_connection(path)
     try:
         migrate(conn, str(path))

@@ -14,13 +14,14 @@ from attrs import define, field, frozen
 
 from actors import messages as msg
 from actors.effects import SendSubmit, SetTimer
+from actors.entities.sizer import SizeDecision
 from actors.runtime.actor import Decision
 from actors.world import World
 from fsm import events as ev
 from fsm.instrument import Instrument
 from fsm.market import Tick
 from fsm.mode import Permission
-from fsm.money import ZERO, divide, floor_to_step, plain
+from fsm.money import ONE, ZERO, divide, floor_to_step, plain
 from fsm.requests import Submit
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import OrderRole, OrderType, Side
@@ -38,6 +39,15 @@ class Wish:
     quote: Tick | None
     price: Decimal | None
     qty: Decimal | None
+    sizing: SizeDecision | None = None
+    """What the sizer decided; None where it is off, the venue takes no margin, or it cannot."""
+
+    @property
+    def leverage(self) -> Decimal:
+        """By how much the position's margin is less than its value."""
+        if self.sizing is not None:
+            return self.sizing.leverage
+        return self.instrument.max_leverage if self.instrument is not None else ONE
 
     @property
     def notional(self) -> Decimal:
@@ -87,7 +97,7 @@ class Door:
         assert isinstance(message, msg.SignalForDoor)
         wish = _wish(message.signal, world)
         checks: list[ev.RuleCheck] = []
-        for rule in RULES:
+        for rule in RULES if world.rules.sizer is None else RULES_WITH_SIZER:
             check = rule(self, wish, world)
             checks.append(check)
             if not check.passed:
@@ -104,7 +114,10 @@ def _wish(signal: ev.SignalRaised, world: World) -> Wish:
         qty = divide(signal.notional, price)
     if qty is not None and instrument is not None:
         qty = floor_to_step(qty, instrument.qty_step)
-    return Wish(signal, instrument, quote, price, qty)
+    sizing = None
+    if instrument is not None and price and qty:
+        sizing = world.sized(signal.strategy, instrument, qty, price)
+    return Wish(signal, instrument, quote, price, qty, sizing)
 
 
 # ------------------------------------------------------------------------------------ the rules
@@ -135,6 +148,8 @@ def _strategy(door: Door, wish: Wish, world: World) -> ev.RuleCheck:
 def _instrument(door: Door, wish: Wish, world: World) -> ev.RuleCheck:
     name, allowed = wish.signal.instrument, world.rules.allowed_instruments
     passed = wish.instrument is not None and (not allowed or name in allowed)
+    if name in world.ledger.resolved:
+        return _check("allowed_instruments", False, "not resolved", name)
     return _check(
         "allowed_instruments", passed, ", ".join(sorted(allowed)) or "configured ones", name
     )
@@ -272,12 +287,23 @@ def _rate(door: Door, wish: Wish, world: World) -> ev.RuleCheck:
     )
 
 
+def _leverage(door: Door, wish: Wish, world: World) -> ev.RuleCheck:
+    """Where the sizer is on, it decides; an entry that it cannot judge does not go (L8)."""
+    spec, sizing = wish.instrument, wish.sizing
+    assert spec is not None
+    if not spec.is_margined:
+        return _check("leverage", True, "margin only", "-")
+    if sizing is None:
+        return _check("leverage", False, "capital above 0", world.ledger.capital)
+    return _check("leverage", True, f"1..{plain(sizing.cap)}", sizing.told)
+
+
 def _funds(door: Door, wish: Wish, world: World) -> ev.RuleCheck:
     spec = wish.instrument
     assert spec is not None
     if spec.is_margined:
         free = world.ledger.balance(spec.quote).free - world.ledger.margin_used
-        need = divide(wish.notional, spec.max_leverage)
+        need = divide(wish.notional, wish.leverage)
     elif wish.signal.side is Side.BUY:
         free, need = world.ledger.balance(spec.quote).free, wish.notional
     else:
@@ -303,6 +329,8 @@ RULES: tuple[Rule, ...] = (
     _rate,
     _funds,
 )
+#: With the sizer on: its answer is recorded like a rule's, before the margin that follows from it.
+RULES_WITH_SIZER = (*RULES[:-1], _leverage, RULES[-1])
 
 
 # -------------------------------------------------------------------------------------- answers
@@ -370,7 +398,7 @@ def _approved(wish: Wish, checks: tuple[ev.RuleCheck, ...], world: World) -> Dec
                 trailing=trailing,
                 expires_at_us=expires_at,
                 min_qty=max(spec.min_qty, spec.qty_step),
-                leverage=spec.max_leverage,
+                leverage=wish.leverage,
             ),
             ev.OrderIntended(
                 client_order_id=order_id,
@@ -385,7 +413,7 @@ def _approved(wish: Wish, checks: tuple[ev.RuleCheck, ...], world: World) -> Dec
                 position_id=position_id,
                 strategy=signal.strategy,
                 signal_id=signal.signal_id,
-                leverage=spec.max_leverage,
+                leverage=wish.leverage,
                 reserve_price=wish.price,
             ),
         ]
@@ -398,7 +426,7 @@ def _approved(wish: Wish, checks: tuple[ev.RuleCheck, ...], world: World) -> Dec
                 side=signal.side,
                 qty=qty,
                 type=OrderType.MARKET,
-                leverage=spec.max_leverage,
+                leverage=wish.leverage,
             ),
             OrderRole.ENTRY,
         )

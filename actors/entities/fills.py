@@ -13,6 +13,7 @@ from actors import messages as msg
 from actors.effects import Notify
 from actors.entities import foretelling, replacing
 from actors.entities.trades import named_before, nearest, unnamed_id
+from actors.fact_keys import unresolved
 from actors.runtime.actor import Decision
 from fsm import events as ev
 from fsm import facts
@@ -156,7 +157,8 @@ def on_settled(order: Order, fact: facts.FillSettled, world: World) -> Decision:
     assert order.trades is not None
     mark = order.trades[trade_id]
     if mark.status is FillStatus.VOIDED:
-        return Decision(events=[foretelling.unresolved(fact, "settles a trade that was voided")])
+        why = "settles a trade that was voided"
+        return Decision(events=[unresolved(fact, why, order.client_order_id)])
     figures = fact.realized_pnl is not None or fact.fee is not None
     if mark.settlement == STATED or (mark.settlement == FINAL and not figures):
         return Decision.ignore("duplicate: this settlement is booked")

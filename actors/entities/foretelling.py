@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from actors import messages as msg
 from actors.entities import replacing
 from actors.entities.trades import Foretold
+from actors.fact_keys import unresolved
 from actors.runtime.actor import Decision
 from fsm import events as ev
 from fsm import facts
@@ -51,7 +52,7 @@ def foretold(order: Order, fact: facts.FillVoided | facts.FillSettled) -> Decisi
     if Foretold(fact.trade_id, void, realized, fee) in order.foretold:
         return Decision.ignore("duplicate: this is kept for its trade")
     what = f"{'voids' if void else 'settles'} a trade that is not booked"
-    decision = Decision(events=[unresolved(fact, what)])
+    decision = Decision(events=[unresolved(fact, what, order.client_order_id)])
     full = len(order.foretold) >= _FORETOLD_MAX
     if not full:
         decision.events.append(
@@ -71,8 +72,3 @@ def foretold(order: Order, fact: facts.FillVoided | facts.FillSettled) -> Decisi
         decision.events.append(order.anomaly(UNMATCHED, seen, "not reversed, DEGRADED"))
         decision.tells.append(msg.Degrade(UNMATCHED, order.client_order_id))
     return decision
-
-
-def unresolved(fact: object, reason: str) -> ev.FactUnresolved:
-    """A fact that changes nothing."""
-    return ev.FactUnresolved(fact=type(fact).__name__, payload=repr(fact), reason=reason)

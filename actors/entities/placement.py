@@ -101,6 +101,8 @@ def _validate(message: msg.PlaceOrder, world: World) -> None:
     validate_shape(order_id, message.qty, message.type, message.limit_price)
     if message.instrument not in world.instruments:
         raise Refused(f"order {order_id}: unknown instrument {message.instrument!r}")
+    if message.instrument in world.ledger.resolved:
+        raise Refused(f"order {order_id}: {message.instrument} is resolved, it has paid out")
     if message.role in (OrderRole.EXIT, OrderRole.EXTERNAL):
         raise Refused(f"order {order_id}: role {message.role} cannot be placed this way")
     if not world.permitted(Permission.ENTRY):

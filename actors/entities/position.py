@@ -14,7 +14,7 @@ from attrs import define, field
 
 from actors import messages as msg
 from actors.effects import CancelTimer, SetTimer
-from actors.entities import exits, provenance, quantity
+from actors.entities import ended_by_venue, exits, provenance, quantity
 from actors.entities.order import Order
 from actors.runtime.actor import Decision, Refused
 from actors.world import World
@@ -346,6 +346,9 @@ _DECIDE: dict[type, Any] = {
     msg.ReplacedForPosition: quantity.on_replaced,
     msg.GoneAtVenue: quantity.on_gone,
     msg.SettlementForPosition: quantity.on_settlement,
+    msg.ClosedAtVenue: ended_by_venue.on_closed,
+    msg.ClosureSettled: ended_by_venue.on_closure_settled,
+    msg.ResolvedForPosition: ended_by_venue.on_resolved,
     msg.OrderEnded: Position._on_order_ended,
     msg.EntriesCancelled: Position._on_entries_cancelled,
     msg.PriceCrossed: exits.on_price,

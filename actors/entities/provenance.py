@@ -93,8 +93,23 @@ def of_void(position: Position, void: ev.OrderFillVoided) -> Told:
 def of_settlement(position: Position, fact: ev.OrderFillSettled, world: World) -> Told:
     """The venue's figure for an exit whose price was never told."""
     assert fact.realized_pnl is not None
-    cash = _proceeds(position, position.unpriced[fact.trade_id], fact.realized_pnl, world)
+    return of_figure(position, fact.trade_id, fact.realized_pnl, world)
+
+
+def of_figure(position: Position, trade_id: str, realized: Decimal, world: World) -> Told:
+    """The venue's figure for a trade whose price was never told."""
+    cash = _proceeds(position, position.unpriced[trade_id], realized, world)
     return Told(_EXCHANGE, _all(position, 0, stated=True), cash=cash)
+
+
+def of_closing(position: Position, step: Step) -> Told:
+    """Closed at the venue: by its price it is our arithmetic, without one nothing is known yet."""
+    return NOTHING if step.price_missing else Told(_OURS, _all(position, 1))
+
+
+def of_payout(position: Position) -> PnlSource:
+    """What all of it rests on when a payout, which the venue stated, ends the position."""
+    return _all(position, 0, stated=True)
 
 
 def compared(position: Position, fact: ev.OrderFillSettled, world: World) -> Decision | None:

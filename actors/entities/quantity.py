@@ -38,7 +38,7 @@ def on_fill(position: Position, message: msg.FillForPosition, world: World) -> D
     if step.price_missing:
         flags = ("realized_skipped_no_price",) if is_exit else ("entry_basis_missing",)
     told = provenance.of_fill(position, fill, delta, step, world)
-    decision = _change(
+    decision = changed(
         position,
         world,
         cause="exit_fill" if is_exit else "entry_fill",
@@ -70,12 +70,15 @@ def on_void(position: Position, message: msg.VoidForPosition, world: World) -> D
     is_exit = role is OrderRole.EXIT
     basis_now = position.basis if position.basis is not None else position.last_basis
     holding = _without(Holding(position.qty, basis_now), delta, void.price, is_exit=is_exit)
+    if not is_exit and position.instrument in world.ledger.resolved:
+        # It has paid out by its own price, and gives back just that.
+        holding = evolve(holding, basis=void.price)
     realized = ZERO
     if is_exit and void.price is not None and basis_now is not None:
         realized = void.side.sign * void.qty * (void.price - basis_now)
     told = provenance.of_void(position, void)
     fee = -_fee_in_quote(void.fee, void.fee_asset, void.price, world, position.instrument)
-    return _change(
+    return changed(
         position,
         world,
         cause="void",
@@ -136,7 +139,7 @@ def on_gone(position: Position, message: msg.GoneAtVenue, world: World) -> Decis
     gone = min(message.qty, abs(position.qty))
     delta = gone.copy_sign(-position.qty)
     step = apply_fill(position.holding, delta, None)
-    decision = _change(
+    decision = changed(
         position,
         world,
         cause="manual_trade",
@@ -190,7 +193,7 @@ def on_settlement(position: Position, message: msg.SettlementForPosition, world:
         compared = provenance.compared(position, fact, world)
         return compared or Decision.ignore("settlement: there is nothing to repair or compare")
     realized = fact.realized_pnl if repairs and fact.realized_pnl is not None else ZERO
-    decision = _change(
+    decision = changed(
         position,
         world,
         cause="settlement" if repairs else "settlement_fee",
@@ -211,7 +214,7 @@ def on_settlement(position: Position, message: msg.SettlementForPosition, world:
     return decision
 
 
-def _change(
+def changed(
     position: Position,
     world: World,
     *,
@@ -266,6 +269,10 @@ def _change(
             )
         ]
     )
+    payout = world.ledger.resolved.get(position.instrument)
+    if payout is not None:  # it came late: it pays out in the same turn, nothing is traded any more
+        decision.tells.append(msg.ResolvedForPosition(position.position_id, payout))
+        return decision
     _protect(position, decision, state, holding, world)
     if state is S.CLOSED:
         position.closed(decision, world)

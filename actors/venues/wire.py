@@ -98,6 +98,9 @@ _PLAIN: dict[str, type[Any]] = {
             facts.BalanceReport,
             facts.PositionReport,
             facts.FundingPaid,
+            facts.InstrumentResolved,
+            facts.PositionClosed,
+            facts.UnknownExecution,
             facts.VenueConnected,
             facts.VenueDisconnected,
         )

@@ -30,6 +30,7 @@ from fsm.events.positions import (
     PositionOpened,
     ProtectionMoved,
 )
+from fsm.events.settlements import InstrumentSettled
 from fsm.events.signals import (
     RuleCheck,
     SignalDecided,
@@ -46,6 +47,7 @@ from fsm.events.system import (
     ContextValue,
     ControlMoved,
     ConversionBooked,
+    FactResolved,
     FactUnresolved,
     FeedGapRecorded,
     FundingBooked,
@@ -82,6 +84,7 @@ Event = (
     | ConversionBooked
     | CapitalAnchored
     | FundingBooked
+    | InstrumentSettled
     | AccountSnapshotTaken
     | ModeMoved
     | GuardTripped
@@ -91,6 +94,7 @@ Event = (
     | WatermarkMoved
     | AnomalyRecorded
     | FactUnresolved
+    | FactResolved
     | MessageUnprocessed
     | ActorRestored
     | FeedGapRecorded
@@ -131,11 +135,13 @@ __all__ = [
     "EVENT_TYPES",
     "Event",
     "ExitDecided",
+    "FactResolved",
     "FactUnresolved",
     "FeedGapRecorded",
     "FundingBooked",
     "GuardCleared",
     "GuardTripped",
+    "InstrumentSettled",
     "MessageUnprocessed",
     "ModeMoved",
     "OrderAcknowledged",

@@ -50,7 +50,8 @@ class PositionChanged:
     `realized_delta` = closed quantity x (price - basis), side-signed and leverage-free; fees are
     kept apart, in quote units. `realized_source` is where this delta comes from, `pnl_source`
     where all of the position's realized PnL does. `cash_delta` is what a settlement moves in quote
-    units: its fill came without a price, and moved none.
+    units: its fill came without a price, and moved none. `venue_us`: when the venue closed it by
+    itself, or stated the figures of that; 0 where an order's fill tells the time.
     """
 
     position_id: str
@@ -75,6 +76,7 @@ class PositionChanged:
     flags: tuple[str, ...] = ()
     realized_source: PnlSource = PnlSource.KERNEL_ESTIMATE
     cash_delta: Decimal = Decimal(0)
+    venue_us: int = 0
 
     @property
     def stream(self) -> str:

@@ -293,11 +293,32 @@ class AnomalyRecorded:
 
 @frozen(slots=True, kw_only=True)
 class FactUnresolved:
-    """A venue fact that matches nothing: it changes nothing and is kept (P04)."""
+    """A venue fact that matches nothing: it changes nothing and is kept (P04).
+
+    `payload` is the fact as JSON; `key` is the same at each telling of it.
+    """
 
     fact: str
     payload: str
     reason: str
+    key: str = ""
+
+    @property
+    def stream(self) -> str:
+        return "reconciler"
+
+
+@frozen(slots=True, kw_only=True)
+class FactResolved:
+    """What became of an unresolved fact: it found its order (`order/ID`), or was dismissed.
+
+    `fact_seq` is the seq of its FactUnresolved. `who` and `why` where a person said so.
+    """
+
+    fact_seq: int
+    resolved_as: str
+    who: str = ""
+    why: str = ""
 
     @property
     def stream(self) -> str:

@@ -57,7 +57,9 @@ def test_every_incident_has_its_row(root: Path) -> None:
 def status(root: Path, incident: str) -> str:
     """What the column has to say: links to the scenarios that exist, or that there is none."""
     files = sorted((root / "tests/scenarios/incidents").glob(f"{incident}*.toml"))
-    links = (f"[scenario](../../tests/scenarios/incidents/{file.name})" for file in files)
+    links = [f"[scenario](../../tests/scenarios/incidents/{file.name})" for file in files]
+    tests = sorted((root / "tests/unit").rglob(f"test_{incident.lower()}_*.py"))
+    links += [f"[test](../../{file.relative_to(root).as_posix()})" for file in tests]
     return ", ".join(links) or "planned"
 
 

@@ -22,7 +22,7 @@ _FILL = "a fill moves the order on: this state never comes with that filled quan
 _FLAG = "the operator's flag at the start is not a step of a scenario"
 _HOLD = "the reconciler holds UNKNOWN and CANCEL_PENDING only"
 _INT = "an intent is sent, withdrawn or in doubt before a venue can answer about it"
-_LATER = "nothing in the engine pulls it yet (lease, operator's resolve, halts, payouts)"
+_LATER = "nothing in the engine pulls it yet (lease, operator's resolve, halts)"
 _NS = "with an inline journal nothing comes between a decision and its release"
 _ONCE = "a step that the engine takes only before or after the scenario"
 _POS = "a position begins at its first fill and ends with its last order"
@@ -129,13 +129,6 @@ UNREACHED: dict[tuple[str, str, str | None], tuple[tuple[str, ...], str]] = {
         _POS,
     ),
     ("position", "qty_changed", "qty_flat_final"): (("ENTRY",), _POS),
-    ("position", "resolved", None): (
-        (
-            "EXIT_PENDING",
-            "MONITORING",
-        ),
-        _LATER,
-    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from actors.entities import fills, order, placement, position
 from actors.runtime.actor import Decision
 from fsm import facts
 from fsm.vocabulary import OrderRole
+from storage import writer
+from storage.projections import rebuild
 from tests.unit.chaos.runs import ROOT, fails_with
 
 Patch = pytest.MonkeyPatch
@@ -118,7 +121,25 @@ def books_a_vanished_order_as_filled(patch: Patch) -> None:
     patch.setitem(order._HANDLERS, facts.OrderCanceled, naive)
 
 
+def writes_at_leisure(patch: Patch) -> None:
+    real = writer.open_writing_connection
+
+    def naive(path: Path) -> sqlite3.Connection:
+        conn = real(path)
+        there = conn.execute("SELECT 1 FROM sqlite_schema WHERE name = 'journal'").fetchone()
+        if there is not None:
+            (head,) = conn.execute("SELECT coalesce(max(turn), 0) FROM journal").fetchone()
+            for table in ("dedup_keys", "identities", "journal"):
+                lost = "seq IN (SELECT seq FROM journal WHERE turn > ?)"
+                conn.execute(f"DELETE FROM {table} WHERE {lost}", (head - 3,))
+            rebuild(conn)
+        return conn
+
+    patch.setattr(writer, "open_writing_connection", naive)
+
+
 NAIVE: dict[str, Callable[[Patch], None]] = {
+    "N02": writes_at_leisure,
     "N17": books_a_vanished_order_as_filled,
     "N26": never_reads_the_answer_of_a_cancel,
     "M03": writes_an_empty_id,

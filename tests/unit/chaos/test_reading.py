@@ -33,8 +33,8 @@ def _error(steps: str, header: str = HEADER, name: str = "test.toml") -> str:
         ('tick = { instrument = "XRP/RLUSD", bid = true }', ["tick.bid", "not a decimal"]),
         ('tick = { instrument = "XRP/RLUSE", bid = "1" }', ["tick.instrument", "'XRP/RLUSD'"]),
         ('venue = { event = "acepted" }', ["venue.event", "'accepted'"]),
-        ('venue = { event = "resolved" }', ["venue.event", "later version"]),
-        ('venue = { event = "closed" }', ["venue.event", "later version"]),
+        ('venue = { event = "resolved" }', ["venue.instrument"]),
+        ('venue = { event = "closed" }', ["venue.position"]),
         ('capital = { event = "deposti" }', ["capital.event", "'deposit'"]),
         ('control = { key = "a", value = "b" }', ["control.key", "later version"]),
         ('answer = { query = "fils", result = "found" }', ["answer.query", "'fills'"]),
@@ -64,7 +64,10 @@ def test_a_wrong_step_is_named(step: str, words: list[str]) -> None:
     [
         ('nam = "x"\n' + HEADER, ["test.toml:1", "nam", "'name'"]),
         ('guards = ["drift"]\n' + HEADER, ["guards", "'directional_drift'"]),
-        (HEADER + '[venue]\nkind = "binary"\n', ["venue.kind", "later version"]),
+        (
+            HEADER + '[venue]\nmode = "simulated"\nkind = "binary"\n',
+            ["venue.kind", "later version"],
+        ),
         (HEADER + '[venue]\nmode = "script"\n', ["venue.mode", "'scripted'"]),
         (HEADER + "[venue]\nlatency_ms = 3\n", ["venue.latency_ms", "simulated"]),
         (HEADER + '[config]\n"risk.stop_pc" = 3\n', ["test.toml:11", "risk.stop_pct"]),

@@ -122,7 +122,7 @@ def test_a_live_database_and_its_copy_are_read(hold: Hold, tmp_path: Path, comma
             shutil.copy(file, copy / file.name)
         copied = hold(command, "--db", copy / "holdfast.db", "--json")
         assert (0, 0) == (live.code, copied.code)
-        assert live.document == copied.document
+        assert live.out == copied.out.replace(str(copy), str(tmp_path))
     finally:
         running.close()
 

@@ -19,7 +19,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def waiting(bench: Bench) -> int:
-    return len(bench.engine.system.facts.waiting)
+    return len(bench.engine.system.facts.unresolved.waiting)
 
 
 def acknowledge_another(bench: Bench, name: str) -> None:

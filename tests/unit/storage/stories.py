@@ -250,6 +250,11 @@ class Story:
         fee_quote = fee if event.fee_asset == order.instrument.quote else fee * (price or ZERO)
         position.realized += step.realized
         position.fees += fee_quote
+        moved = event.qty if isinstance(event, ev.OrderFilled) else -event.qty
+        if order.role is OrderRole.EXIT:
+            position.exit_qty += moved
+        else:
+            position.entry_qty += moved
         live = any(
             o.position_id == order.position_id and o.state not in TERMINAL
             for o in self.orders.values()

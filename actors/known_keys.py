@@ -1,0 +1,32 @@
+"""Dedup keys of facts that belong to no order: in the journal, or on their way there (L5)."""
+
+from __future__ import annotations
+
+from actors.registry import Books
+from actors.runtime.actor import Decision
+
+#: Far more than the facts of the turns whose commit is outstanding.
+_ON_THEIR_WAY_MAX = 1_000
+
+
+class KnownKeys:
+    """Says once of each key that it is news, and lets it commit with what follows from that."""
+
+    def __init__(self, books: Books) -> None:
+        self.books = books
+        self._known: dict[str, None] = {}
+
+    def is_known(self, key: str) -> bool:
+        """Whether something was recorded under this key."""
+        reader = self.books.reader
+        return key in self._known or (reader is not None and reader.has_dedup_key(key))
+
+    def is_news(self, key: str, decision: Decision) -> bool:
+        """Whether nothing was recorded under this key; then it goes with this decision."""
+        if self.is_known(key):
+            return False
+        self._known[key] = None
+        if len(self._known) > _ON_THEIR_WAY_MAX:
+            del self._known[next(iter(self._known))]
+        decision.dedup_keys.append(key)
+        return True

@@ -1,0 +1,30 @@
+"""What the venue settled by itself: instruments that pay out."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from attrs import frozen
+
+
+@frozen(slots=True, kw_only=True)
+class InstrumentSettled:
+    """All that the account held of an instrument was paid out, whoever held it (M09).
+
+    `qty` is the account's signed holding in base units, `cash` what came for it in `asset`, the
+    quote asset (negative: it left); for a margined instrument what its net position realized.
+    `late`: what came or was taken back after the first payout, settled at the same one.
+    """
+
+    instrument: str
+    asset: str
+    payout: Decimal
+    qty: Decimal
+    cash: Decimal
+    resolution_id: str = ""
+    late: bool = False
+    venue_us: int = 0
+
+    @property
+    def stream(self) -> str:
+        return "account"
