@@ -160,11 +160,11 @@ class System:
         placed = self.facts.unresolved.placed_by(fact, found)
         self.decide(found, fact, turn)
         if placed:
-            self.record(self.facts.unresolved.placed(placed, found), turn)
+            self.record(self.facts.unresolved.placed(placed, found.address), turn)
 
     def _retry_facts(self, message: object, turn: Turn) -> None:
         for fact in self.facts.unresolved.take_waiting():
-            self._fact(fact, turn)
+            self._step(fact, turn)
 
     def _attribute(self, message: msg.AttributeFact, turn: Turn) -> None:
         decision, order, fact = self.facts.unresolved.attributed(message)
@@ -319,10 +319,10 @@ class System:
             claimed = claim(venue_id, order_id, self.world)
             if claimed is not None:
                 self._queue.append(claimed)
-            if self.facts.unresolved.waiting:
-                self._queue.append(msg.RetryUnresolved())
         turn.effects += decision.effects
         self._queue.extend(decision.tells)
+        if self.facts.unresolved.waiting and self.facts.unresolved.may_fit(decision):
+            self._queue.append(msg.RetryUnresolved())
         if self.world.ledger.resolved:
             self._queue.extend(late_ones(events, self.world.ledger.resolved))
         # Behind what the event tells others: a fill has changed its position when guards look.

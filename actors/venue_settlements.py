@@ -147,12 +147,18 @@ class VenueSettlements:
             return self._kept(fact, f"{position.address} is one of {position.instrument}")
         trade_id = fact.trade_id or f"syn-{digest(fact)[:16]}"
         key = self._key(position.instrument, "closed", position.position_id, trade_id)
-        if self.keys.is_known(key):
+        if self.keys.is_known(key) or f"None/{trade_id}" in position.booked:
             return Decision.ignore("duplicate: this closing is booked")
-        if self.keys.is_known(f"{key}|unresolved"):
-            return Decision.ignore("duplicate: this is recorded as unresolved")
-        told = msg.ClosedAtVenue(position.position_id, fact, trade_id, key)
-        return Decision(tells=[told])
+        if fact.qty is not None and fact.qty <= 0:
+            return self._kept(fact, f"closes a quantity of {plain(fact.qty)}")
+        if not position.is_open or position.qty == 0:
+            # Its fills may be on their way: it is tried again with each one that comes.
+            decision = self._kept(fact, f"nothing is open of {position.position_id}")
+            self.unresolved.let_wait(fact, decision)
+            return decision
+        decision = self.unresolved.placed(self.unresolved.told_before(fact), position.address)
+        decision.tells.append(msg.ClosedAtVenue(position.position_id, fact, trade_id, key))
+        return decision
 
     def _only_open(self, instrument: str | None) -> str | None:
         if instrument is None:

@@ -226,7 +226,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "payload": "the fact as JSON; from before version 5 of the schema in words",
         "reason": "why it matched nothing",
         "resolved_at": "when it was placed or dismissed, empty while it is open",
-        "resolved_as": "`order/ID` that it was booked for, or `dismissed`",
+        "resolved_as": "`order/ID` or `position/ID` that it was booked for, or `dismissed`",
         "who": "the person who said so; empty where it found its order by itself",
         "why": "how they know",
     },

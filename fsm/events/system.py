@@ -310,7 +310,7 @@ class FactUnresolved:
 
 @frozen(slots=True, kw_only=True)
 class FactResolved:
-    """What became of an unresolved fact: it found its order (`order/ID`), or was dismissed.
+    """What became of an unresolved fact: whose it is (`order/ID`, `position/ID`), or dismissed.
 
     `fact_seq` is the seq of its FactUnresolved. `who` and `why` where a person said so.
     """
