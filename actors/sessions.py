@@ -180,13 +180,15 @@ class Gaps:
         from_us, to_us = self._last.get(message.instrument, (0, -1))
         grown = message.lost == 0 and from_us <= message.from_us <= to_us
         if not grown:
-            from_us = message.from_us
+            from_us = to_us = message.from_us
+        # A source whose clock was set back ends a gap before it begins: it has no length (P07).
+        to_us = max(to_us, message.to_us)
         if message.lost == 0:
-            self._last[message.instrument] = from_us, message.to_us
+            self._last[message.instrument] = from_us, to_us
         return ev.FeedGapRecorded(
             instrument=message.instrument,
             from_us=from_us,
-            to_us=message.to_us,
+            to_us=to_us,
             reason=message.reason,
             lost=message.lost,
             grown=grown,

@@ -48,10 +48,20 @@ class VenueSettlements:
         spec = self.books.world.instruments.get(fact.instrument)
         if spec is None:
             return self._not_booked(fact, f"no instrument {fact.instrument}")
-        told = fact.funding_id or (str(fact.venue_us) if fact.venue_us else None)
+        moment = str(fact.venue_us) if fact.venue_us else None
+        told = fact.funding_id or moment
         identity = told or f"unnamed {plain(fact.amount)}"
         decision = Decision()
-        if not self.keys.is_news(self._key(fact.instrument, "funding", identity), decision):
+        key = self._key(fact.instrument, "funding", identity)
+        # One source may tell an id where another tells none: then moment and amount say it is one.
+        ways = ("funding_unnamed", "funding_named")
+        at, other = (
+            self._key(fact.instrument, way, moment or "", plain(fact.amount))
+            for way in (ways if fact.funding_id is None else reversed(ways))
+        )
+        if moment is not None and self.keys.is_known(other) and not self.keys.is_known(key):
+            return Decision.ignore("duplicate: this funding is booked")
+        if not self.keys.is_news(key, decision):
             if told is None:
                 return self._not_booked(fact, "no id and no time: it may be the one booked")
             return Decision.ignore("duplicate: this funding is booked")
@@ -63,6 +73,8 @@ class VenueSettlements:
             venue_us=fact.venue_us,
         )
         decision.events.append(event)
+        if moment is not None:
+            self.keys.is_news(at, decision)
         return decision
 
     def _not_booked(self, fact: facts.FundingPaid, reason: str) -> Decision:
@@ -94,6 +106,7 @@ class VenueSettlements:
         decision.tells += [
             msg.ResolvedForPosition(position.position_id, payout)
             for position in world.open_positions(name)
+            if position.is_open
         ]
         why = f"{name} is resolved at {plain(payout)}"
         decision.tells += [
@@ -145,6 +158,9 @@ class VenueSettlements:
             return self._kept(fact, what if fact.position_id else "no single open position")
         if fact.instrument not in (None, position.instrument):
             return self._kept(fact, f"{position.address} is one of {position.instrument}")
+        world = self.books.world
+        if fact.trade_id and world.owner_of_trade(position.instrument, fact.trade_id) is not None:
+            return Decision.ignore("duplicate: an order of ours has booked this trade")
         trade_id = fact.trade_id or f"syn-{digest(fact)[:16]}"
         key = self._key(position.instrument, "closed", position.position_id, trade_id)
         if self.keys.is_known(key) or f"None/{trade_id}" in position.booked:
@@ -168,15 +184,18 @@ class VenueSettlements:
 
     def closure_settled(self, fact: facts.FillSettled) -> Decision | None:
         """The figures of a closing that was told without a price; None when it is none."""
-        key = self._key("", "closing_settled", fact.trade_id)
-        if fact.realized_pnl is not None and self.keys.is_known(key):
-            return Decision.ignore("duplicate: this settlement is booked")
-        position_id = self.books.unpriced_closes.get(fact.trade_id)
-        if position_id is None or fact.realized_pnl is None:
+        if fact.realized_pnl is None:
             return None
+        head = self._key("", "closing_settled", fact.trade_id, "")
+        positions = self.books.unpriced_closes.get(fact.trade_id, ())
+        if len(positions) != 1:  # a venue may count its trades by instrument: two are none
+            known = not positions and self.keys.is_any_known(head)
+            return Decision.ignore("duplicate: this settlement is booked") if known else None
+        key = head + positions[0]
+        self.keys.on_its_way(key)
         fee = fact.fee or ZERO
         told = msg.ClosureSettled(
-            position_id, fact.trade_id, fact.realized_pnl, fee, key, fact.venue_us
+            positions[0], fact.trade_id, fact.realized_pnl, fee, key, fact.venue_us
         )
         return Decision(tells=[told])
 

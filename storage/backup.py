@@ -203,7 +203,10 @@ def make_backup(
     except sqlite3.OperationalError as problem:
         raise BackupFailed(f"{name}: no backup was made: {_why(problem)}") from problem
     except sqlite3.DatabaseError as problem:
-        raise JournalDamaged(f"{database}: cannot be read whole: {problem}") from problem
+        examined(database)  # raises when it is the database that is damaged
+        raise BackupFailed(
+            f"{name}: no backup was made, the database is whole: {problem}; look at the disk"
+        ) from problem
     except FileNotFoundError:
         raise
     except OSError as problem:

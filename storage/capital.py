@@ -20,6 +20,7 @@ from storage.journal import JournalReader
 
 #: What marks the one initial basis that the tool writes; no rebuild ever writes it.
 SYNTHETIC_BASIS = "synthetic_initial_basis"
+UNREADABLE = "capital event cannot be read"
 _PRICED = (CapitalKind.DEPOSIT, CapitalKind.WITHDRAWAL, CapitalKind.REALIGNMENT)
 _COUNTED = ("CapitalRecorded", "ConversionBooked")
 
@@ -71,6 +72,10 @@ class Anchor:
     drift: Decimal
     venue_us: int
 
+    def has_room_for(self, delta: Decimal) -> bool:
+        """Whether the drift may well be this very difference, or more of its kind."""
+        return (delta > 0) == (self.drift > 0) and abs(delta) <= abs(self.drift)
+
 
 @define(slots=True)
 class Capital:
@@ -112,7 +117,7 @@ class Capital:
         try:
             value = value_of(event, quotes)
         except CapitalUnreadable as problem:
-            raise CapitalUnreadable(f"seq {seq}: capital event cannot be read: {problem}") from None
+            raise CapitalUnreadable(f"seq {seq}: {UNREADABLE}: {problem}") from None
         if event.kind == CapitalKind.OPENING:
             held = self.opening.get(event.asset, ZERO) + event.amount
             self.opening[event.asset] = held
@@ -128,7 +133,15 @@ class Capital:
         if event.kind != CapitalKind.OPENING:
             self.events += 1
             self._count(event.asset, event.amount)
+            self._told_before(event.asset, event.amount)
         return value
+
+    def _told_before(self, asset: str, delta: Decimal) -> None:
+        """A transfer happens at the venue first: where the wallet held it already, as a drift that
+        nobody could explain, it is explained now."""
+        anchor = self.anchors.get(asset)
+        if anchor is not None and delta and anchor.has_room_for(delta):
+            anchor.drift -= delta
 
     def _count(self, asset: str, amount: Decimal) -> None:
         self.deltas[asset] = self.deltas.get(asset, ZERO) + amount
@@ -148,8 +161,10 @@ class Capital:
         """Fold a conversion in: only what it realized moves capital."""
         self.converted += event.realized
         self.events += 1
-        self._count(event.from_asset, -event.from_amount)
-        self._count(event.to_asset, event.to_amount)
+        legs = (event.from_asset, -event.from_amount), (event.to_asset, event.to_amount)
+        for asset, amount in legs:
+            self._count(asset, amount)
+            self._told_before(asset, amount)
         if event.realized:
             self.moved(seq)
 
@@ -167,8 +182,7 @@ class Capital:
         anchor = self.anchors.get(asset)
         if anchor is None or not venue_us or venue_us > anchor.venue_us or not delta:
             return
-        fits = (delta > 0) == (anchor.drift > 0) and abs(delta) <= abs(anchor.drift)
-        if venue_us < anchor.venue_us or fits:
+        if venue_us < anchor.venue_us or anchor.has_room_for(delta):
             anchor.drift -= delta
 
     def moved(self, seq: int) -> None:

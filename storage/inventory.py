@@ -11,6 +11,7 @@ from decimal import Decimal
 from attrs import define, field
 
 from fsm.money import ZERO, divide
+from fsm.vocabulary import Side
 
 
 @define(slots=True)
@@ -45,6 +46,22 @@ class Inventory:
         if after < 0:
             self.oversold[asset] = self.oversold.get(asset, ZERO) - after
         self.held[asset] = (max(after, ZERO), average)
+
+    def traded(
+        self, asset: str, side: Side, qty: Decimal, price: Decimal | None, *, is_void: bool
+    ) -> None:
+        """An execution, or one taken back. A buy without a price has no cost that is known; what is
+        sold is gone at any price."""
+        if side is Side.SELL:
+            if is_void:
+                self.sale_voided(asset, qty)
+            else:
+                self.went(asset, qty)
+        elif price is not None and qty > 0:
+            if is_void:
+                self.buy_voided(asset, qty, price)
+            else:
+                self.came(asset, qty, price)
 
     def lost(self, asset: str, qty: Decimal) -> None:
         """Somebody traded it away at the venue (X17), or got some: nobody knows at which price."""

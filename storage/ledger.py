@@ -63,6 +63,8 @@ class Ledger:
     nets: dict[str, Holding] = field(factory=dict)
     last_net: tuple[str, Decimal] = ("", ZERO)
     """The last fill on a margined instrument (order/trade), and what the net position realized."""
+    trade_us: int = 0
+    """When the venue made the trade that was told of last; 0: it is not known."""
     reserved: dict[str, Decimal] = field(factory=dict)
     resolved: dict[str, Decimal] = field(factory=dict)
     """What a unit of an instrument that was settled for good paid, quote units."""
@@ -263,7 +265,8 @@ class Ledger:
             self._move_rest(event.client_order_id, -event.qty)
         self._slipped(event.slippage_quote, 1)
         self.provenance.filled(event, self.seq)
-        self._cash(event, event.qty, event.fee, 0 if event.timeless else event.venue_us)
+        self.trade_us = 0 if event.timeless else event.venue_us
+        self._cash(event, event.qty, event.fee)
         self._average_cost(event)
 
     def _voided(self, event: ev.OrderFillVoided) -> None:
@@ -273,8 +276,9 @@ class Ledger:
             self._move_rest(event.client_order_id, event.qty)
         self._slipped(event.slippage_quote, -1)
         self.provenance.final(event)
-        self._cash(event, -event.qty, -event.fee, 0)
-        self._reverse_average_cost(event)
+        self.trade_us = 0  # an anchor cannot have held what nobody knew
+        self._cash(event, -event.qty, -event.fee)
+        self._average_cost(event)
 
     def _slipped(self, slippage: Decimal | None, sign: int) -> None:
         if slippage is None:
@@ -284,16 +288,12 @@ class Ledger:
 
     def _settled(self, event: ev.OrderFillSettled) -> None:
         self.provenance.final(event)
+        self.trade_us = event.venue_us
         if event.fee_asset is not None and event.fee_delta:
             self._move(event.fee_asset, -event.fee_delta)
+            self.funds.explain(event.fee_asset, -event.fee_delta, event.venue_us)
 
-    def _cash(
-        self,
-        event: ev.OrderFilled | ev.OrderFillVoided,
-        qty: Decimal,
-        fee: Decimal,
-        venue_us: int,
-    ) -> None:
+    def _cash(self, event: ev.OrderFilled | ev.OrderFillVoided, qty: Decimal, fee: Decimal) -> None:
         instrument = self.instruments.get(event.instrument)
         if instrument is None:
             return
@@ -304,7 +304,7 @@ class Ledger:
             paid = fee if event.fee_asset == instrument.quote else ZERO
             realized = self._net(instrument, signed, event.price)
             self.last_net = f"{event.client_order_id}/{event.trade_id}", realized
-            self.funds.explain(instrument.quote, realized - paid, venue_us)
+            self.funds.explain(instrument.quote, realized - paid, self.trade_us)
             return
         self._move(instrument.base, signed)
         if event.price is not None:
@@ -319,23 +319,14 @@ class Ledger:
         self._move(instrument.quote, step.realized)
         return step.realized
 
-    def _average_cost(self, event: ev.OrderFilled) -> None:
+    def _average_cost(self, event: ev.OrderFilled | ev.OrderFillVoided) -> None:
+        """What a fee took of the asset itself never came, or went too."""
         instrument = self.instruments.get(event.instrument)
-        if instrument is None or instrument.is_margined or event.price is None:
+        if instrument is None or instrument.is_margined:
             return
-        if event.side is Side.BUY:
-            self.inventory.came(instrument.base, event.qty, event.price)
-        else:
-            self.inventory.went(instrument.base, event.qty)
-
-    def _reverse_average_cost(self, event: ev.OrderFillVoided) -> None:
-        instrument = self.instruments.get(event.instrument)
-        if instrument is None or instrument.is_margined or event.price is None:
-            return
-        if event.side is Side.BUY:
-            self.inventory.buy_voided(instrument.base, event.qty, event.price)
-        else:
-            self.inventory.sale_voided(instrument.base, event.qty)
+        in_base = event.fee if event.fee_asset == instrument.base else ZERO
+        qty, is_void = event.qty - event.side.sign * in_base, type(event) is ev.OrderFillVoided
+        self.inventory.traded(instrument.base, event.side, qty, event.price, is_void=is_void)
 
     def _opened(self, event: ev.PositionOpened) -> None:
         self.exposures.opened(event)
@@ -358,7 +349,13 @@ class Ledger:
             if event.cause in AT_VENUE:
                 cash += self._traded_away(instrument, event.qty_delta, event.price)
             if instrument.is_margined:
-                self.funds.explain(instrument.quote, cash, event.venue_us)
+                of_order = event.client_order_id is not None
+                told_us = self.trade_us if of_order else event.venue_us
+                self.funds.explain(instrument.quote, cash, told_us)
+                net = self.net(instrument.name)
+                if event.cause == "void" and net.qty and net.basis is None:
+                    # It came back without a price; what it cost is the position's to know.
+                    self.nets[instrument.name] = Holding(net.qty, event.basis_price)
         self.exposures.changed(event, instrument)
 
     def _traded_away(

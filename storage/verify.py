@@ -15,6 +15,7 @@ from sqlite_utils import Database
 
 from fsm.events import OrderAcknowledged, Recorded, SessionEnded, SessionStarted
 from storage.backup import check_manifest, manifest_of
+from storage.capital import CapitalUnreadable
 from storage.journal import (
     GENESIS,
     Head,
@@ -84,6 +85,16 @@ def _unreadable(problem: sqlite3.Error) -> VerifyReport:
     )
 
 
+def _applied(ledger: Ledger | None, at: Recorded) -> Ledger | None:
+    """The ledger with one event more; None from an event on that it cannot read: a law says so."""
+    try:
+        if ledger is not None:
+            ledger.apply(at.event, at.seq)
+    except CapitalUnreadable:
+        return None
+    return ledger
+
+
 @define
 class _Verification:
     conn: sqlite3.Connection
@@ -147,14 +158,16 @@ class _Verification:
         """One pass over the journal feeds the laws, the ledger and a second set of projections."""
         keys = _KeysByTurn(self.conn)
         laws = Laws(report=self._law, keys_of_turn=keys.up_to)
-        ledger, tables = Ledger(), self._tables()
+        ledger: Ledger | None = Ledger()
+        tables = self._tables()
         seen, chunk = 0, list[Recorded]()
         try:
             for recorded in reader.verified():
                 laws.see(recorded)
                 self._identity(recorded)
-                self._figures(recorded, ledger)
-                ledger.apply(recorded.event, recorded.seq)
+                if ledger is not None:
+                    self._figures(recorded, ledger)
+                ledger = _applied(ledger, recorded)
                 seen = recorded.seq
                 if tables is not None and seen <= tables.until:
                     chunk.append(recorded)
@@ -162,7 +175,8 @@ class _Verification:
                         tables.projector.apply(chunk)
                         chunk = []
             laws.finish()
-            self._totals(ledger)
+            if ledger is not None:
+                self._totals(ledger)
             self._stray_keys(head)
         except JournalDamaged as damage:
             self.problem(str(damage))  # beyond it nothing can be trusted, tables included

@@ -89,7 +89,8 @@ class Account:
         """The stream told a wallet: the capital figure snaps to it, whatever the books say."""
         if report.asset not in world.ledger.margin_assets:
             return Decision.ignore("balance: no margin wallet, compared with the books only")
-        return self._anchored(report.asset, report.total, report.venue_us, "stream", world)
+        told_us = report.venue_us or world.now_us
+        return self._anchored(report.asset, report.total, told_us, "stream", world)
 
     def _seen(self, seen: msg.WalletSeen, world: World) -> Decision:
         """A comparison found the books in order: what it saw of the wallets is an anchor."""

@@ -24,13 +24,23 @@ if TYPE_CHECKING:
     from actors.entities.order import Order
     from actors.world import World
 
-FINAL, STATED = "final", "stated"
-"""What a settlement said: only that the fill is final, or also its figures. Each counts once."""
+FINAL, FEE, PROFIT, STATED = "final", "fee", "profit", "stated"
+"""What was said of a fill: only that it is final, or also one of its figures, or both of them. A
+venue may tell them one after the other; each counts once."""
 
 
 def settlement_of(event: ev.OrderFillSettled) -> str:
-    """Which of both a settlement was."""
-    return FINAL if event.realized_pnl is None and event.fee is None else STATED
+    """What a settlement said."""
+    if event.realized_pnl is None:
+        return FINAL if event.fee is None else FEE
+    return PROFIT if event.fee is None else STATED
+
+
+def settled_as(before: str, now: str) -> str:
+    """What is known after one more settlement."""
+    if now in ("", FINAL) or before == STATED:
+        return before or now
+    return STATED if {before, now} == {FEE, PROFIT} else now
 
 
 def fill_key(
@@ -45,6 +55,8 @@ def on_fill(order: Order, fact: facts.OrderFill, world: World) -> Decision:
     booked = booked_as(order, trade_id)
     if booked is not None:
         return _known_trade(order, booked, fact, world)
+    if order.position_id is not None and _is_closing(order.position_id, trade_id, world):
+        return Decision.ignore("duplicate: this trade is booked as a closing at the venue")
     if fact.qty <= 0:
         return Decision(
             events=[
@@ -65,6 +77,12 @@ def on_fill(order: Order, fact: facts.OrderFill, world: World) -> Decision:
     if order.foretold:
         decision.tells += foretelling.settlements(order, trade_id)
     return decision
+
+
+def _is_closing(position_id: str, trade_id: str, world: World) -> bool:
+    """Whether the venue told it as a closing before it told it as a fill of ours."""
+    position = world.find_position(position_id)
+    return position is not None and f"None/{trade_id}" in position.booked
 
 
 def booked_as(order: Order, trade_id: str) -> str | None:
@@ -159,10 +177,11 @@ def on_settled(order: Order, fact: facts.FillSettled, world: World) -> Decision:
     if mark.status is FillStatus.VOIDED:
         why = "settles a trade that was voided"
         return Decision(events=[unresolved(fact, why, order.client_order_id)])
-    figures = fact.realized_pnl is not None or fact.fee is not None
-    if mark.settlement == STATED or (mark.settlement == FINAL and not figures):
+    profit = None if mark.settlement in (PROFIT, STATED) else fact.realized_pnl
+    fee = None if mark.settlement in (FEE, STATED) else fact.fee
+    if mark.settlement and profit is None and fee is None:
         return Decision.ignore("duplicate: this settlement is booked")
-    return _settled(order, trade_id, fact.realized_pnl, fact.fee, world)
+    return _settled(order, trade_id, profit, fee, world)
 
 
 def _settled(
@@ -181,12 +200,13 @@ def _settled(
         price=mark.price,
         fee_delta=ZERO if fee is None else fee - mark.fee,
         fee_asset=mark.fee_asset or (None if spec is None else spec.quote),
+        venue_us=0 if mark.is_timeless else mark.venue_us,
     )
     kind = settlement_of(event)
     decision = Decision(
         events=[event], dedup_keys=[f"settled|{order.client_order_id}|{trade_id}|{kind}"]
     )
-    if order.position_id is not None and kind == STATED:
+    if order.position_id is not None and kind != FINAL:
         decision.tells.append(msg.SettlementForPosition(order.position_id, event))
     return decision
 

@@ -124,7 +124,7 @@ class Order:
     def _mark(self, trade_id: str, status: FillStatus, settlement: str = "") -> None:
         assert self.trades is not None
         held = self.trades[trade_id]
-        settled = settlement or held.settlement
+        settled = fills.settled_as(held.settlement, settlement)
         self.trades[trade_id] = evolve(held, status=status, settlement=settled)
 
     def _evolve_settled(self, event: ev.OrderFillSettled) -> None:

@@ -60,9 +60,10 @@ def of_fill(
         return NOTHING
     stated = fill.realized_pnl
     if step.price_missing:
-        if stated is None or fill.price is not None:
+        if stated is None:
             return NOTHING
-        cash = _proceeds(position, delta, stated, world)
+        basis = position.basis if fill.price is None else None
+        cash = _proceeds(position, delta, stated, world, basis)
         return Told(_EXCHANGE, _all(position, 0, stated=True), stated, cash)
     ours = _as_netted(fill, step.realized, world)
     netted = (NETTED,) if ours != step.realized else ()
@@ -98,7 +99,8 @@ def of_settlement(position: Position, fact: ev.OrderFillSettled, world: World) -
 
 def of_figure(position: Position, trade_id: str, realized: Decimal, world: World) -> Told:
     """The venue's figure for a trade whose price was never told."""
-    cash = _proceeds(position, position.unpriced[trade_id], realized, world)
+    delta, basis = position.unpriced[trade_id]
+    cash = _proceeds(position, delta, realized, world, basis)
     return Told(_EXCHANGE, _all(position, 0, stated=True), cash=cash)
 
 
@@ -166,12 +168,14 @@ def _agree(
     return abs(ours - theirs) <= max(rules.pnl_tolerance, worth * rules.pnl_tolerance_bps * _BPS)
 
 
-def _proceeds(position: Position, delta: Decimal, realized: Decimal, world: World) -> Decimal:
-    """What a fill without a price brought in quote units, now that its profit is known."""
+def _proceeds(
+    position: Position, delta: Decimal, realized: Decimal, world: World, basis: Decimal | None
+) -> Decimal:
+    """What a fill without a price brought in quote units, now that its profit over the basis of
+    that time is known; without one (it had its price), nothing more."""
     spec = world.instruments.get(position.instrument)
     if spec is None or spec.is_margined:
         return realized
-    basis = position.basis if position.basis is not None else position.last_basis
     return ZERO if basis is None else realized - delta * basis
 
 

@@ -69,13 +69,16 @@ def on_void(position: Position, message: msg.VoidForPosition, world: World) -> D
     delta = -_moved(void, world)
     is_exit = role is OrderRole.EXIT
     basis_now = position.basis if position.basis is not None else position.last_basis
-    holding = _without(Holding(position.qty, basis_now), delta, void.price, is_exit=is_exit)
-    if not is_exit and position.instrument in world.ledger.resolved:
+    held, taken_at = Holding(position.qty, basis_now), position.taken_at(void)
+    if is_exit and void.price is None and taken_at is not None:
+        # As it was taken, so it comes back, whatever was bought since.
+        held = held if held.qty else Holding(ZERO, taken_at)
+        holding, realized = _without(held, delta, taken_at, is_exit=False)
+    else:
+        holding, realized = _without(held, delta, void.price, is_exit=is_exit)
+    if not is_exit and holding.qty and position.instrument in world.ledger.resolved:
         # It has paid out by its own price, and gives back just that.
-        holding = evolve(holding, basis=void.price)
-    realized = ZERO
-    if is_exit and void.price is not None and basis_now is not None:
-        realized = void.side.sign * void.qty * (void.price - basis_now)
+        holding, realized = evolve(holding, basis=void.price), ZERO
     told = provenance.of_void(position, void)
     fee = -_fee_in_quote(void.fee, void.fee_asset, void.price, world, position.instrument)
     return changed(
@@ -169,16 +172,24 @@ def on_gone(position: Position, message: msg.GoneAtVenue, world: World) -> Decis
     return decision
 
 
-def _without(held: Holding, delta: Decimal, price: Decimal | None, *, is_exit: bool) -> Holding:
-    """The holding as if the voided fill had not been: a voided entry leaves the average of the
-    other entries, a voided exit gives the quantity back at the basis that it was taken from."""
+def _without(
+    held: Holding, delta: Decimal, price: Decimal | None, *, is_exit: bool
+) -> tuple[Holding, Decimal]:
+    """The holding as if the voided fill had not been, and what is realized by that.
+
+    A voided entry leaves the average of the other entries, a voided exit gives the quantity back at
+    the basis that it was taken from. What the entry cost and the rest cannot carry was realized by
+    the exits since: they sold what was dearer or cheaper than it seemed.
+    """
     after = held.qty + delta
-    if after == 0:
-        return Holding()
-    same_way = (after > 0) == (held.qty > 0) and held.qty != 0
-    if is_exit or price is None or held.basis is None or not same_way:
-        return Holding(after, held.basis if held.basis is not None else price)
-    return Holding(after, divide(held.qty * held.basis + delta * price, after))
+    if held.basis is None or price is None:
+        left = held.basis if held.basis is not None else price
+        return Holding(after, left) if after else Holding(), ZERO
+    cost = held.qty * held.basis + delta * price
+    same_way = held.qty != 0 and after != 0 and (after > 0) == (held.qty > 0)
+    if same_way and not is_exit and (cost > 0) == (after > 0) and cost:
+        return Holding(after, divide(cost, after)), ZERO
+    return (Holding(after, held.basis) if after else Holding()), after * held.basis - cost
 
 
 def on_settlement(position: Position, message: msg.SettlementForPosition, world: World) -> Decision:
@@ -188,6 +199,8 @@ def on_settlement(position: Position, message: msg.SettlementForPosition, world:
     """
     fact = message.settlement
     fee = _fee_in_quote(fact.fee_delta, fact.fee_asset, fact.price, world, position.instrument)
+    order = world.orders.get(fact.client_order_id)
+    delta = _fee_in_base(fact.fee_delta, fact.fee_asset, world, position.instrument)
     repairs = fact.realized_pnl is not None and fact.trade_id in position.unpriced
     if not repairs and not fee:
         compared = provenance.compared(position, fact, world)
@@ -197,15 +210,16 @@ def on_settlement(position: Position, message: msg.SettlementForPosition, world:
         position,
         world,
         cause="settlement" if repairs else "settlement_fee",
-        holding=position.holding,
+        holding=Holding(position.qty - delta, position.basis),
         realized=realized,
         fee=fee,
         flags=(),
         price=None,
         order_id=fact.client_order_id,
         trade_id=fact.trade_id,
-        delta=ZERO,
-        is_exit=True,
+        delta=-delta,
+        is_exit=order is None or order.role is OrderRole.EXIT,
+        grown=ZERO if order is None else -delta * order.side.sign,
         told=provenance.of_settlement(position, fact, world) if repairs else provenance.NOTHING,
     )
     compared = None if repairs else provenance.compared(position, fact, world)
@@ -229,8 +243,12 @@ def changed(
     delta: Decimal,
     is_exit: bool,
     told: provenance.Told = provenance.NOTHING,
+    grown: Decimal | None = None,
 ) -> Decision:
-    """One new quantity: the event, and what follows from the state it leads to."""
+    """One new quantity: the event, and what follows from the state it leads to. `grown` is how much
+    more its entries or exits are, where that is not what moved."""
+    if grown is None:
+        grown = abs(delta) if cause != "void" else -abs(delta)
     guard = position.quantity_guard(holding.qty)
     state = position.next_state(T.QTY_CHANGED, guard)
     reopened = position.state in ENDED and state is S.MONITORING
@@ -252,10 +270,8 @@ def changed(
                 price=price,
                 fee_quote=fee,
                 qty=holding.qty,
-                entry_qty=position.entry_qty
-                + (ZERO if is_exit else abs(delta) if cause != "void" else -abs(delta)),
-                exit_qty=position.exit_qty
-                + (ZERO if not is_exit else abs(delta) if cause != "void" else -abs(delta)),
+                entry_qty=position.entry_qty + (ZERO if is_exit else grown),
+                exit_qty=position.exit_qty + (grown if is_exit else ZERO),
                 basis_price=holding.basis,
                 basis_before=position.basis,
                 realized_delta=realized,
@@ -309,10 +325,14 @@ def _protect(
 def _moved(fill: ev.OrderFilled | ev.OrderFillVoided, world: World) -> Decimal:
     """The signed quantity that an execution moves: what was paid as a fee in the base asset is not
     held, and an exit that tried to sell it would be refused."""
-    spec, signed = world.instruments.get(fill.instrument), fill.side.sign * fill.qty
-    if spec is None or spec.is_margined or fill.fee_asset != spec.base:
-        return signed
-    return signed - fill.fee
+    fee = _fee_in_base(fill.fee, fill.fee_asset, world, fill.instrument)
+    return fill.side.sign * fill.qty - fee
+
+
+def _fee_in_base(fee: Decimal, asset: str | None, world: World, instrument: str) -> Decimal:
+    """How much of what is held a fee takes."""
+    spec = world.instruments.get(instrument)
+    return fee if spec is not None and not spec.is_margined and asset == spec.base else ZERO
 
 
 def _fee_in_quote(

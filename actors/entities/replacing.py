@@ -84,7 +84,7 @@ class Running:
             qty=fact.qty,
             price=fact.price,
             fee=fact.fee,
-            fee_asset=fact.fee_asset,
+            fee_asset=_paid_in(fact, order, world),
             status=fact.status,
             liquidity=fact.liquidity,
             venue_us=fact.venue_us or world.now_us,
@@ -131,6 +131,14 @@ class Running:
             provenance=PnlSource.INFERRED if mark.inferred else PnlSource.EXCHANGE,
             slippage_quote=slippage_of(order, mark.qty, mark.price),
         )
+
+
+def _paid_in(fact: facts.OrderFill, order: Order, world: World) -> str | None:
+    """The asset of a fee: a venue that names none charges the quote asset."""
+    spec = world.instruments.get(order.instrument)
+    if fact.fee_asset is not None or not fact.fee or spec is None:
+        return fact.fee_asset
+    return spec.quote
 
 
 def _marks(order: Order) -> list[tuple[str, TradeMark]]:

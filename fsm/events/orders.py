@@ -166,6 +166,8 @@ class OrderFillSettled:
     price: Decimal | None = None
     fee_delta: Decimal = Decimal(0)
     fee_asset: str | None = None
+    venue_us: int = 0
+    """When the venue made the trade; 0: it told no time."""
 
     @property
     def stream(self) -> str:

@@ -388,6 +388,43 @@ def test_a_closing_that_was_faster_than_its_fill_waits_for_it(perp: Bench, resta
     perp.proven()
 
 
+def test_figures_that_may_mean_two_closings_are_kept_and_repair_neither(perp: Bench) -> None:
+    short(perp)
+    perp.place("b", qty=D(10), side=Side.SELL, limit_price=D(2))
+    perp.fill("t2", "10", "b", price=D(2))
+    close(perp)
+    close(perp, position_id="b")
+    perp.say(facts.FillSettled(trade_id="L1", realized_pnl=D(-5)))
+    assert (D(0), D(1000)) == (perp.engine.world.ledger.realized_pnl, total(perp, "USD"))
+    assert ["FillSettled"] == [event.fact for event in perp.events(ev.FactUnresolved)]
+    perp.proven()
+
+
+def test_the_same_figures_twice_in_one_moment_repair_once(perp: Bench) -> None:
+    short(perp)
+    close(perp)
+    settled = facts.FillSettled(trade_id="L1", realized_pnl=D(-5))
+    perp.say(settled, settled)
+    assert (D(-5), D(995)) == (perp.engine.world.ledger.realized_pnl, total(perp, "USD"))
+    assert [] == perp.events(ev.FactUnresolved)
+    perp.proven()
+
+
+def test_a_closed_crumb_pays_out_as_what_the_account_holds_outside_of_positions(
+    bench: Bench,
+) -> None:
+    opened(bench)
+    bench.quote("0.5", "0.6")
+    bench.do(msg.RequestExit("a", ExitReason.OPERATOR))
+    (leave,) = bench.exits()
+    bench.fill("x1", "9.995", leave.client_order_id, price=D("0.5"))
+    bench.say(facts.OrderExpired(client_order_id=leave.client_order_id))
+    assert (PositionState.CLOSED, D("0.005")) == (bench.position().state, bench.position().qty)
+    resolve(bench, "1")
+    assert (D("1001.0025"), D(0), D("0.9995")) == figures(bench)
+    bench.proven()
+
+
 def test_working_orders_of_a_closed_position_are_taken_back_by_the_engine(perp: Bench) -> None:
     short(perp)
     perp.quote("1.9", "2")

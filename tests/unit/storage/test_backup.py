@@ -262,6 +262,22 @@ def test_a_live_database_may_go_on_while_it_is_examined(
     assert before + 3 == writer.head.seq
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_whose_damage_it_is_is_looked_at(
+    writer: JournalWriter, monkeypatch: pytest.MonkeyPatch, damaged: bool
+) -> None:
+    """A bad disk under the copy must not be taken for a damaged journal, which halts."""
+
+    def malformed(file: Path) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr(backup, "drop_manifest", malformed)
+    if damaged:
+        writer.conn.execute("UPDATE journal SET at_us = at_us + 1 WHERE seq = 9")
+    with pytest.raises(JournalDamaged if damaged else BackupFailed):
+        made(writer)
+
+
 # ------------------------------------------------------------------------------- what is refused
 
 
