@@ -194,6 +194,10 @@ class World:
         order = self.orders.get(client_order_id)
         return order.state in TERMINAL if order else self.order_exists(client_order_id)
 
+    def market_seen(self) -> int:
+        """Quotes and public trades taken in during this run, over all instruments."""
+        return sum(view.ticks + view.trades for view in self.markets.values())
+
     def ledger_version(self) -> int:
         """Moves with every event that moves money, so that a comparison can tell a race."""
         return self.money_version
