@@ -153,8 +153,8 @@ class World:
     is_recorded: Callable[[str], bool] = lambda key: False
     """Whether something was journaled under this dedup key."""
     account: AccountView = field(factory=lambda: Ledger().view())
-    """The account as published: what reports, strategies and sizers see, as of durable state.
-    Decisions of the core look at `ledger`, which has this turn's events as well."""
+    """The account as published: what reports and strategies see, as of durable state. Decisions of
+    the core look at `ledger`: they must not depend on how fast a commit is (L10)."""
     money_version: int = 0
     by_instrument: dict[str, dict[str, None]] = field(factory=dict)
 
