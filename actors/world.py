@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 
 from actors.entities.sizer import ConvictionSizer, SizeDecision, SizeRequest, SizerSettings
 from actors.runtime.ids import IdSource
+from fsm.events import Event
 from fsm.facts import OrderFill
 from fsm.instrument import Instrument
 from fsm.market import Tick
@@ -151,6 +152,8 @@ class World:
     """Which order has booked a trade of an instrument, if any."""
     is_recorded: Callable[[str], bool] = lambda key: False
     """Whether something was journaled under this dedup key."""
+    recorded_event: Callable[[str], Event | None] = lambda key: None
+    """What was journaled under this dedup key."""
     money_version: int = 0
     by_instrument: dict[str, dict[str, None]] = field(factory=dict)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Context, Decimal
 
 from attrs import define
@@ -31,3 +32,15 @@ class Exposure:
 
     notional: Decimal
     margin: Decimal
+
+
+def summed(reserves: Iterable[Reserve], exposures: Iterable[Exposure]) -> dict[str, Decimal]:
+    """What all of them come to, summed from nothing; zeros are left out."""
+    sums: dict[str, Decimal] = {"margin": ZERO, "notional": ZERO}
+    for reserve in reserves:
+        key = f"reserved {reserve.asset}"
+        sums[key] = EXACT.add(sums.get(key, ZERO), reserve.amount)
+    for exposure in exposures:
+        for name in ("margin", "notional"):
+            sums[name] = EXACT.add(sums[name], getattr(exposure, name))
+    return {key: value for key, value in sums.items() if value}
