@@ -94,7 +94,7 @@ def leaves_coins_out_of_the_basis(patch: Patch) -> None:
 
 
 def leaves_deposits_out_of_the_average(patch: Patch) -> None:
-    patch.setattr(Ledger, "_at_cost", lambda self, asset, qty, price: None)
+    patch.setattr(Inventory, "valued", lambda self, asset, qty, price: None)
 
 
 def looks_at_no_limit(patch: Patch) -> None:
