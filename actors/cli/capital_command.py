@@ -272,14 +272,20 @@ def _without_service(path: Path, request: dict[str, Any], place: Place) -> dict[
     return {"ok": bool(answer.get("accepted")), **answer}
 
 
+def _step(before: str, after: str) -> str:
+    from actors.cli.output import cell
+
+    return f"{cell(before)} -> {cell(after)}"
+
+
 def _show(action: str, plan: dict[str, Any], booked: bool) -> None:
     from actors.cli import output
 
     fields: list[tuple[str, object]] = []
     for asset, after in plan["balances_after"].items():
-        fields.append((f"balance {asset}", f"{plan['balances_before'][asset]} -> {after}"))
+        fields.append((f"balance {asset}", _step(plan["balances_before"][asset], after)))
     fields += [
-        ("capital", f"{plan['capital_before']} -> {plan['capital_after']}"),
+        ("capital", _step(plan["capital_before"], plan["capital_after"])),
         ("equity before", plan["equity_before"]),
         ("net_basis_before", plan["net_basis_before"]),
         ("net_basis_after", plan["net_basis_after"]),
