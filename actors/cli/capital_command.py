@@ -223,7 +223,9 @@ def _book(action: str, booking: Booking, json: bool, place: Place, **more: Any) 
     if json:
         output.print_json(document)
     elif plan is None:
-        print("nothing changed: it is booked already")
+        is_basis = action == "init-basis"
+        why = "every opening balance has its worth" if is_basis else "it is booked already"
+        print(f"nothing changed: {why}")
     else:
         _show(action, plan, booked)
     if plan is None or booked or booking.dry_run:

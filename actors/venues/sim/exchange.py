@@ -117,6 +117,16 @@ class Exchange:
         self.dirty = True
         return True
 
+    def take_back(self, ref: str, amounts: Mapping[str, Decimal]) -> bool:
+        """The transfer never was: the same `ref` may come again. False when it was not there."""
+        if not self.counters.get(TRANSFER + ref):
+            return False
+        for asset, amount in amounts.items():
+            self.funds.move(asset, -amount)
+        self.counters[TRANSFER + ref] = 0
+        self.dirty = True
+        return True
+
     def submit(self, submit: Submit) -> None:
         """Accept and match, or reject for good. A client id is good for one submit, ever."""
         self.dirty = True

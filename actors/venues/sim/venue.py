@@ -116,6 +116,13 @@ class SimVenue:
         self.commit()
         return moved
 
+    def take_back(self, ref: str, amounts: Mapping[str, Decimal]) -> bool:
+        """A transfer whose booking was refused after all never was; the same `ref` may come again.
+        Durable when this returns; False when it was not there."""
+        undone = self.exchange.take_back(ref, amounts)
+        self.commit()
+        return undone
+
     def next_due_us(self) -> int | None:
         """When the next request arrives or message leaves; now when messages wait; or None."""
         if self._outbox:
