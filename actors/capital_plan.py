@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from difflib import get_close_matches
 
 from attrs import field, frozen
@@ -39,6 +39,12 @@ _MOVES = (CapitalKind.DEPOSIT, CapitalKind.WITHDRAWAL, CapitalKind.REALIGNMENT)
 Breaches = Callable[[Mapping[str, Decimal], Mapping[str, Decimal]], list[str]]
 
 
+#: What a capital command books.
+Event = ev.CapitalRecorded | ev.ConversionBooked
+#: A balance that would need more digits than these is not kept exactly.
+_EXACT = Context(prec=28, traps=[Inexact, Overflow, InvalidOperation])
+
+
 class Busy(Refused):
     """Orders of the asset are in flight: the same command may be carried out a moment later."""
 
@@ -47,7 +53,7 @@ class Busy(Refused):
 class CapitalPlan:
     """The event that a command makes, and every figure before and after it; quote units."""
 
-    event: ev.CapitalRecorded | ev.ConversionBooked
+    event: Event
     key: str
     balances_before: dict[str, Decimal]
     balances_after: dict[str, Decimal]
@@ -82,6 +88,47 @@ def equity(world: World) -> Decimal:
     return ledger.capital + unrealized_pnl(ledger.exposures.open(), world.quote)
 
 
+def takes_ref(wish: msg.BookCapital | msg.BookConversion) -> bool:
+    """Whether a reference tells it apart from others; the initial basis has its own. Raises Refused
+    where that one is given to something else."""
+    if isinstance(wish, msg.BookCapital) and wish.kind is CapitalKind.INIT_BASIS:
+        return False
+    if wish.ref == SYNTHETIC_BASIS:
+        raise Refused(f"--ref {SYNTHETIC_BASIS} is the initial basis; give the transfer's own id")
+    return True
+
+
+def check_same(wish: msg.BookCapital | msg.BookConversion, booked: object) -> None:
+    """The reference was given before: by the same command, whose answer was lost. Raises Refused
+    where it was another one: nothing is taken for booked that is not."""
+    if isinstance(wish, msg.BookConversion):
+        theirs = (wish.from_asset, wish.from_amount, wish.to_asset, wish.to_amount)
+        ours: object = isinstance(booked, ev.ConversionBooked) and (
+            booked.from_asset, booked.from_amount, booked.to_asset, booked.to_amount,
+        )  # fmt: skip
+        same = theirs == ours
+    else:
+        same = isinstance(booked, ev.CapitalRecorded) and _says(wish, booked)
+    if same:
+        return
+    what = "something else"
+    if isinstance(booked, ev.CapitalRecorded):
+        what = f"a {booked.kind} of {plain(abs(booked.amount))} {booked.asset}"
+    elif isinstance(booked, ev.ConversionBooked):
+        what = f"a conversion of {plain(booked.from_amount)} {booked.from_asset}"
+    raise Refused(f"{wish.ref} is booked as {what}: give --ref with the id of this transfer")
+
+
+def _says(wish: msg.BookCapital, booked: ev.CapitalRecorded) -> bool:
+    if wish.kind != booked.kind:
+        return False
+    if wish.kind is CapitalKind.BASIS_COMMIT:
+        return wish.amount in (ZERO, booked.basis_delta)
+    amount = -wish.amount if wish.kind is CapitalKind.WITHDRAWAL else wish.amount
+    price = None if wish.price == ONE and booked.price is None else wish.price
+    return (wish.asset, amount, price) == (booked.asset, booked.amount, booked.price)
+
+
 def plan(wish: msg.BookCapital, world: World, breaches: Breaches) -> CapitalPlan:
     """Decide on a capital event. Raises Refused, Busy."""
     ledger = world.ledger
@@ -97,6 +144,7 @@ def plan(wish: msg.BookCapital, world: World, breaches: Breaches) -> CapitalPlan
     else:
         event = _moved(wish, world)
     value, delta = event.value or ZERO, event.basis_delta or ZERO
+    value_told = ledger.funds.told_before(event.asset, event.amount)  # the wallet has it already
     after = _after(world, {event.asset: event.amount})
     prices = {**wish.prices, **({event.asset: event.price} if event.price is not None else {})}
     return CapitalPlan(
@@ -105,7 +153,7 @@ def plan(wish: msg.BookCapital, world: World, breaches: Breaches) -> CapitalPlan
         balances_before={asset: ledger.totals.get(asset, ZERO) for asset in after},
         balances_after=after,
         capital_before=ledger.capital,
-        capital_after=ledger.capital + value,
+        capital_after=ledger.capital + value - value_told,
         equity_before=event.equity_before or ZERO,
         net_basis_before=ledger.net_basis,
         net_basis_after=ledger.net_basis + delta,
@@ -126,9 +174,13 @@ def plan_conversion(wish: msg.BookConversion, world: World, breaches: Breaches) 
     _check_free(source, wish.from_amount, world)
     realized = ZERO
     cost = ledger.inventory.prices().get(source)
-    if target in ledger.quotes and cost is not None:
+    if source in ledger.quotes and target in ledger.quotes:
+        realized = wish.to_amount - wish.from_amount
+    elif target in ledger.quotes and cost is not None:
         costed = min(wish.from_amount, ledger.inventory.qty(source))
         realized = wish.to_amount * costed / wish.from_amount - costed * cost
+    told = ledger.funds.told_before(source, -wish.from_amount)
+    told += ledger.funds.told_before(target, wish.to_amount)
     text = f"conversion|{source}|{wish.from_amount}|{target}|{wish.to_amount}"
     event = ev.ConversionBooked(
         from_asset=source,
@@ -147,7 +199,7 @@ def plan_conversion(wish: msg.BookConversion, world: World, breaches: Breaches) 
         balances_before={asset: ledger.totals.get(asset, ZERO) for asset in after},
         balances_after=after,
         capital_before=ledger.capital,
-        capital_after=ledger.capital + realized,
+        capital_after=ledger.capital + realized - told,
         equity_before=equity(world),
         net_basis_before=ledger.net_basis,
         net_basis_after=ledger.net_basis,
@@ -167,7 +219,8 @@ def _moved(wish: msg.BookCapital, world: World) -> ev.CapitalRecorded:
     if amount < 0:
         _check_free(wish.asset, -amount, world)
     value = amount * (ONE if price is None else price)
-    before, basis = equity(world), world.ledger.net_basis
+    told = world.ledger.funds.told_before(wish.asset, amount)
+    before, basis = equity(world) - told, world.ledger.net_basis
     basis_delta = ZERO
     if wish.kind is CapitalKind.DEPOSIT:
         basis_delta = value
@@ -211,7 +264,7 @@ def _committed(wish: msg.BookCapital, world: World) -> ev.CapitalRecorded:
             f"{plain(profit + ledger.net_basis)} over a basis of {plain(ledger.net_basis)})"
         )
     quote = min(ledger.quotes, default=wish.asset)
-    text = f"basis_commit|{plain(amount)}|{world.seq}"
+    text = f"basis_commit|{plain(amount)}"
     before = equity(world)
     return _event(wish, world, ZERO, None, ZERO, amount, before, text, asset=quote)
 
@@ -272,6 +325,8 @@ def _price(wish: msg.BookCapital, world: World) -> Decimal | None:
 def _check_amount(amount: Decimal, what: str) -> None:
     if not amount.is_finite() or amount <= 0:
         raise Refused(f"{what} must be above zero, not {amount}")
+    if abs(amount.adjusted()) >= _EXACT.prec:
+        raise Refused(f"{what} of {amount:.6E}: check the number of zeros")
 
 
 def _check_asset(asset: str, world: World) -> None:
@@ -305,5 +360,16 @@ def _check_free(asset: str, amount: Decimal, world: World) -> None:
 
 
 def _after(world: World, deltas: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    totals = world.ledger.totals
-    return {asset: totals.get(asset, ZERO) + delta for asset, delta in deltas.items()}
+    """What the balances would be. Raises Refused where one could not be kept to the last digit: a
+    wrong number of zeros would round away what is there."""
+    after = {}
+    for asset, delta in deltas.items():
+        held = world.ledger.totals.get(asset, ZERO)
+        try:
+            after[asset] = _EXACT.add(held, delta)
+            _EXACT.add(world.ledger.funds.contributed, delta)
+        except (Inexact, Overflow, InvalidOperation):
+            raise Refused(
+                f"{delta:.6E} {asset} beside {plain(held)}: more than 28 digits; check the amount"
+            ) from None
+    return after

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from actors.registry import Books
 from actors.runtime.actor import Decision
+from fsm.events import Event
 
 #: Far more than the facts of the turns whose commit is outstanding.
 _ON_THEIR_WAY_MAX = 1_000
@@ -20,6 +21,11 @@ class KnownKeys:
         """Whether something was recorded under this key."""
         reader = self.books.reader
         return key in self._known or (reader is not None and reader.has_dedup_key(key))
+
+    def event_of(self, key: str) -> Event | None:
+        """The event that was journaled under this key, where it was one alone."""
+        reader = self.books.reader
+        return None if reader is None else reader.event_of(key)
 
     def is_news(self, key: str, decision: Decision) -> bool:
         """Whether nothing was recorded under this key; then it goes with this decision."""

@@ -88,6 +88,7 @@ def planned(database: Path, wish: Wish, config: Config) -> CapitalPlan | None:
         desk = GuardDesk(books.world, books.latches)
         books.account.breaches = desk.breaches
         books.world.is_recorded = reader.has_dedup_key
+        books.world.recorded_event = reader.event_of
         books.world.now_us = SystemClock().now_us()
         return books.account.plan(wish, books.world)
 

@@ -71,6 +71,7 @@ class System:
         self.world.unexplained_fill = self.facts.unexplained
         self.world.owner_of_trade = self.facts.owner_of
         self.world.is_recorded = self.facts.keys.is_known
+        self.world.recorded_event = self.facts.keys.event_of
         self.world.is_connected = lambda: release.connected
         self.isolation = Quarantine(self, inbox.tell_local)
         self.quarantine = self.world.quarantined = self.isolation.held

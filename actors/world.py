@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 
 from actors.entities.sizer import ConvictionSizer, SizeDecision, SizeRequest, SizerSettings
 from actors.runtime.ids import IdSource
+from fsm.events import Event
 from fsm.facts import OrderFill
 from fsm.instrument import Instrument
 from fsm.market import Tick
@@ -155,6 +156,8 @@ class World:
     account: AccountView = field(factory=lambda: Ledger().view())
     """The account as published: what reports and strategies see, as of durable state. Decisions of
     the core look at `ledger`: they must not depend on how fast a commit is (L10)."""
+    recorded_event: Callable[[str], Event | None] = lambda key: None
+    """What was journaled under this dedup key."""
     money_version: int = 0
     by_instrument: dict[str, dict[str, None]] = field(factory=dict)
 

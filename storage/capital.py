@@ -21,6 +21,8 @@ from storage.journal import JournalReader
 #: What marks the one initial basis that the tool writes; no rebuild ever writes it.
 SYNTHETIC_BASIS = "synthetic_initial_basis"
 UNREADABLE = "capital event cannot be read"
+#: Where an anchor came from that the venue's own clock has dated.
+STREAM = "stream"
 _PRICED = (CapitalKind.DEPOSIT, CapitalKind.WITHDRAWAL, CapitalKind.REALIGNMENT)
 _COUNTED = ("CapitalRecorded", "ConversionBooked")
 
@@ -96,6 +98,10 @@ class Capital:
     deltas: dict[str, Decimal] = field(factory=dict)
     anchors: dict[str, Anchor] = field(factory=dict)
     anchored_seq: int = 0
+    told_us: dict[str, int] = field(factory=dict)
+    """The venue's time of the latest fact or figure of each wallet: an older figure is history."""
+    others: Decimal = ZERO
+    """What orders of somebody else on margined instruments brought less their fees, quote units."""
     moved_seq: int = 0
     seq: int = 0
     """The event that made the capital figure what it is."""
@@ -130,18 +136,24 @@ class Capital:
         self.net_basis += self._basis_delta(event, value)
         self.contributed += value
         self.seq = seq
+        self._explained(event.asset, event.amount)
         if event.kind != CapitalKind.OPENING:
             self.events += 1
             self._count(event.asset, event.amount)
-            self._told_before(event.asset, event.amount)
         return value
 
-    def _told_before(self, asset: str, delta: Decimal) -> None:
-        """A transfer happens at the venue first: where the wallet held it already, as a drift that
-        nobody could explain, it is explained now."""
+    def told_before(self, asset: str, amount: Decimal) -> Decimal:
+        """How much of a capital event the wallet's own figure holds already: a transfer is made at
+        the venue first, and what it brought stands there as a difference until it is booked."""
         anchor = self.anchors.get(asset)
-        if anchor is not None and delta and anchor.has_room_for(delta):
-            anchor.drift -= delta
+        if anchor is None or abs(anchor.drift - amount) >= abs(anchor.drift):
+            return ZERO
+        return amount
+
+    def _explained(self, asset: str, amount: Decimal) -> None:
+        told = self.told_before(asset, amount)
+        if told:
+            self.anchors[asset].drift -= told
 
     def _count(self, asset: str, amount: Decimal) -> None:
         self.deltas[asset] = self.deltas.get(asset, ZERO) + amount
@@ -161,16 +173,20 @@ class Capital:
         """Fold a conversion in: only what it realized moves capital."""
         self.converted += event.realized
         self.events += 1
-        legs = (event.from_asset, -event.from_amount), (event.to_asset, event.to_amount)
-        for asset, amount in legs:
+        for asset, amount in (
+            (event.from_asset, -event.from_amount),
+            (event.to_asset, event.to_amount),
+        ):
+            self._explained(asset, amount)
             self._count(asset, amount)
-            self._told_before(asset, amount)
         if event.realized:
             self.moved(seq)
 
     def anchor(self, event: ev.CapitalAnchored, seq: int) -> None:
         """The figure snaps to the wallet."""
         self.anchors[event.asset] = Anchor(event.drift, event.venue_us)
+        if event.origin == STREAM:
+            self._told(event.asset, event.venue_us)
         self.anchored_seq = self.seq = seq
 
     def explain(self, asset: str, delta: Decimal, venue_us: int) -> None:
@@ -179,11 +195,16 @@ class Capital:
         A fact of an earlier time than the anchor is in it. At the very same time it is, where the
         drift has room for it.
         """
+        self._told(asset, venue_us)
         anchor = self.anchors.get(asset)
         if anchor is None or not venue_us or venue_us > anchor.venue_us or not delta:
             return
         if venue_us < anchor.venue_us or anchor.has_room_for(delta):
             anchor.drift -= delta
+
+    def _told(self, asset: str, venue_us: int) -> None:
+        if venue_us > self.told_us.get(asset, 0):
+            self.told_us[asset] = venue_us
 
     def moved(self, seq: int) -> None:
         """Trading moved the capital figure: it is bridged until the next anchor."""

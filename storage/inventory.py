@@ -37,6 +37,13 @@ class Inventory:
         self.held[asset] = (total, divide(held * average + qty * price, total))
         self.oversold.pop(asset, None)
 
+    def valued(self, asset: str, qty: Decimal, price: Decimal) -> None:
+        """Capital of this asset came at a price, or went (below zero)."""
+        if qty > 0:
+            self.came(asset, qty, price)
+        elif qty < 0:
+            self.went(asset, -qty)
+
     def went(self, asset: str, qty: Decimal) -> None:
         """A quantity above zero was sold, taken out or converted; without a known cost, nothing."""
         if asset not in self.held:
@@ -62,6 +69,14 @@ class Inventory:
                 self.buy_voided(asset, qty, price)
             else:
                 self.came(asset, qty, price)
+
+    def converted(self, asset: str, qty: Decimal) -> tuple[Decimal, Decimal] | None:
+        """A quantity became another asset: how much of it had a cost, and which, which goes with
+        it; None where nothing is known."""
+        held, average = self.held.get(asset, (ZERO, ZERO))
+        self.went(asset, qty)
+        share = min(held, qty)
+        return (share, share * average) if share > 0 else None
 
     def lost(self, asset: str, qty: Decimal) -> None:
         """Somebody traded it away at the venue (X17), or got some: nobody knows at which price."""

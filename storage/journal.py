@@ -222,6 +222,12 @@ class JournalReader:
             is not None
         )
 
+    def event_of(self, key: str) -> Event | None:
+        """The event that was journaled under this dedup key, where it was one alone."""
+        row = self.conn.execute("SELECT seq FROM dedup_keys WHERE key = ?", (key,)).fetchone()
+        found = list(self.events(row[0] - 1, limit=1)) if row is not None else []
+        return found[0].event if found else None
+
     def dedup_key_with(self, head: str, part: str) -> str | None:
         """A key that begins so and holds this part, if any; reads all keys that begin so."""
         row = self.conn.execute(

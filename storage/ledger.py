@@ -61,6 +61,8 @@ class Ledger:
     reserves: dict[str, Reserve] = field(factory=dict)
     exposures: Exposures = field(factory=Exposures)
     nets: dict[str, Holding] = field(factory=dict)
+    others: dict[str, Holding] = field(factory=dict)
+    """What of `nets` orders of somebody else hold: no position of ours realizes it."""
     last_net: tuple[str, Decimal] = ("", ZERO)
     """The last fill on a margined instrument (order/trade), and what the net position realized."""
     trade_us: int = 0
@@ -96,9 +98,9 @@ class Ledger:
 
     @property
     def capital(self) -> Decimal:
-        """What was put in plus realized PnL and funding minus fees, and what the anchored wallets
-        held beyond that; quote units."""
-        return self.funds.contributed + self.net_pnl + self.funds.drift
+        """What was put in plus realized PnL and funding minus fees, what somebody else's orders did
+        to the margin wallets, and what these held beyond all that; quote units."""
+        return self.funds.contributed + self.net_pnl + self.funds.others + self.funds.drift
 
     @property
     def net_pnl(self) -> Decimal:
@@ -172,26 +174,22 @@ class Ledger:
             self._move(event.asset, event.amount)
         for asset, price in event.prices.items():
             uncosted = self.totals.get(asset, ZERO) - self.inventory.qty(asset)
-            self._at_cost(asset, uncosted, price)
+            self.inventory.valued(asset, uncosted, price)
         if event.asset not in quotes and event.price is not None:
-            self._at_cost(event.asset, event.amount, event.price)
-
-    def _at_cost(self, asset: str, qty: Decimal, price: Decimal) -> None:
-        if qty > 0:
-            self.inventory.came(asset, qty, price)
-        elif qty < 0:
-            self.inventory.went(asset, -qty)
+            self.inventory.valued(event.asset, event.amount, event.price)
 
     def _converted(self, event: ev.ConversionBooked) -> None:
         self.funds.convert(event, self.seq)
         self._move(event.from_asset, -event.from_amount)
         self._move(event.to_asset, event.to_amount)
         quotes = self.quotes
-        if event.from_asset not in quotes:
-            self.inventory.went(event.from_asset, event.from_amount)
-        elif event.to_asset not in quotes:
-            price = divide(event.from_amount, event.to_amount)
-            self.inventory.came(event.to_asset, event.to_amount, price)
+        cost = self.inventory.converted(event.from_asset, event.from_amount)
+        if event.from_asset in quotes:
+            cost = event.from_amount, event.from_amount
+        if event.to_asset not in quotes and cost is not None:
+            share, paid = cost
+            came = divide(event.to_amount * share, event.from_amount)
+            self.inventory.came(event.to_asset, came, divide(paid, came))
 
     def _anchored(self, event: ev.CapitalAnchored) -> None:
         self.funds.anchor(event, self.seq)
@@ -210,9 +208,10 @@ class Ledger:
         instrument = self.instruments.get(event.instrument)
         if instrument is None:
             return
+        self.funds.explain(event.asset, event.cash, event.venue_us)
         if instrument.is_margined:
+            self._others(instrument, -self.others.get(instrument.name, Holding()).qty, event.payout)
             self.nets.pop(instrument.name, None)
-            self.funds.explain(event.asset, event.cash, event.venue_us)
             return
         self._move(instrument.base, -event.qty)
         self.inventory.forget(instrument.base)
@@ -300,15 +299,31 @@ class Ledger:
         if event.fee_asset is not None and fee != 0:
             self._move(event.fee_asset, -fee)
         signed = event.side.sign * qty
+        paid = fee if event.fee_asset == instrument.quote else ZERO
         if instrument.is_margined:
-            paid = fee if event.fee_asset == instrument.quote else ZERO
             realized = self._net(instrument, signed, event.price)
             self.last_net = f"{event.client_order_id}/{event.trade_id}", realized
             self.funds.explain(instrument.quote, realized - paid, self.trade_us)
+            if event.position_id is None:
+                self._others(instrument, signed, event.price, paid)
             return
         self._move(instrument.base, signed)
-        if event.price is not None:
-            self._move(instrument.quote, -signed * event.price)
+        if event.price is None:
+            return
+        cash = -signed * event.price
+        self._move(instrument.quote, cash)
+        self.funds.explain(instrument.quote, cash - paid, self.trade_us)
+
+    def _others(
+        self, instrument: Instrument, signed: Decimal, price: Decimal | None, fee: Decimal = ZERO
+    ) -> None:
+        """A fill of an order that no position of ours stands behind: the wallet has what it brings,
+        so that capital has it too."""
+        step = apply_fill(self.others.get(instrument.name, Holding()), signed, price)
+        self.others[instrument.name] = step.holding
+        self.funds.others += step.realized - fee
+        if step.realized or fee:
+            self.funds.moved(self.seq)
 
     def _net(self, instrument: Instrument, signed: Decimal, price: Decimal | None) -> Decimal:
         """A margin venue nets all fills of an instrument and pays what *that* realizes, at its
@@ -348,12 +363,13 @@ class Ledger:
                 self._move(instrument.quote, cash)
             if event.cause in AT_VENUE:
                 cash += self._traded_away(instrument, event.qty_delta, event.price)
-            if instrument.is_margined:
+            if cash:
                 of_order = event.client_order_id is not None
                 told_us = self.trade_us if of_order else event.venue_us
                 self.funds.explain(instrument.quote, cash, told_us)
+            if instrument.is_margined and event.cause == "void":
                 net = self.net(instrument.name)
-                if event.cause == "void" and net.qty and net.basis is None:
+                if net.qty and net.basis is None:
                     # It came back without a price; what it cost is the position's to know.
                     self.nets[instrument.name] = Holding(net.qty, event.basis_price)
         self.exposures.changed(event, instrument)
@@ -363,14 +379,15 @@ class Ledger:
     ) -> Decimal:
         """Somebody traded at the venue (X17): the quantity is evident. What it brought is booked
         where the venue told the price, else left for the comparison with the wallet to show.
-        Returns what a margin wallet got."""
+        Returns what the wallet got."""
         if instrument.is_margined:
             return self._net(instrument, delta, price)
         self._move(instrument.base, delta)
-        if price is not None:
-            self._move(instrument.quote, -delta * price)
         self.inventory.lost(instrument.base, -delta)
-        return ZERO
+        if price is None:
+            return ZERO
+        self._move(instrument.quote, -delta * price)
+        return -delta * price
 
     def _compared(self, event: ev.PnlCompared) -> None:
         self.provenance.compared(event)

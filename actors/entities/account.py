@@ -20,6 +20,7 @@ from fsm import events as ev
 from fsm import facts
 from fsm.money import ZERO, plain
 from fsm.vocabulary import CapitalKind
+from storage.capital import STREAM
 
 #: Keys of commands whose events may still be on their way to the journal.
 _KEYS_MAX = 1_000
@@ -32,7 +33,7 @@ class Account:
 
     breaches: capital_plan.Breaches = lambda totals, prices: []
     """Which limits balances would breach; the guards' own answer."""
-    _booked: dict[str, None] = field(factory=dict)
+    _booked: dict[str, capital_plan.Event] = field(factory=dict)
 
     @property
     def address(self) -> str:
@@ -53,9 +54,11 @@ class Account:
         self, message: msg.BookCapital | msg.BookConversion, world: World
     ) -> capital_plan.CapitalPlan | None:
         """What the command would do; None when it is booked already. Raises Refused, Busy."""
-        ref = message.ref
-        if ref and self._is_booked(f"capital|{ref}", world):
-            return None
+        if message.ref and capital_plan.takes_ref(message):
+            booked = self._event(f"capital|{message.ref}", world)
+            if booked is not None:
+                capital_plan.check_same(message, booked)
+                return None
         if isinstance(message, msg.BookConversion):
             plan = capital_plan.plan_conversion(message, world, self.breaches)
         elif _is_done(message, world):
@@ -75,10 +78,13 @@ class Account:
             return Decision.ignore(f"duplicate: {message.ref or 'the initial basis'} is booked")
         if plan.breaches and not message.accept_breaches:
             raise Refused(f"{'; '.join(plan.breaches)}: raise the limit, or --accept-breaches")
-        self._booked[plan.key] = None
+        self._booked[plan.key] = plan.event
         if len(self._booked) > _KEYS_MAX:
             del self._booked[next(iter(self._booked))]
         return Decision(events=[plan.event], dedup_keys=[plan.key])
+
+    def _event(self, key: str, world: World) -> ev.Event | None:
+        return self._booked.get(key) or world.recorded_event(key)
 
     def _is_booked(self, key: str, world: World) -> bool:
         return key in self._booked or world.is_recorded(key)
@@ -89,8 +95,12 @@ class Account:
         """The stream told a wallet: the capital figure snaps to it, whatever the books say."""
         if report.asset not in world.ledger.margin_assets:
             return Decision.ignore("balance: no margin wallet, compared with the books only")
-        told_us = report.venue_us or world.now_us
-        return self._anchored(report.asset, report.total, told_us, "stream", world)
+        if 0 < report.venue_us < world.ledger.funds.told_us.get(report.asset, 0):
+            return Decision.ignore("balance: older than what the venue has told of this wallet")
+        dated = report.venue_us > 0
+        told_us = report.venue_us if dated else world.now_us
+        origin = STREAM if dated else f"{STREAM}, undated"
+        return self._anchored(report.asset, report.total, told_us, origin, world)
 
     def _seen(self, seen: msg.WalletSeen, world: World) -> Decision:
         """A comparison found the books in order: what it saw of the wallets is an anchor."""
