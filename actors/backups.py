@@ -69,6 +69,7 @@ class Backups:
 
     async def run(self) -> None:
         """Soon after the start when the last one is older than the interval, then at it."""
+        self._look_for_a_later_one()
         if not self.plan.interval_s:
             return
         await trio.sleep(max(self._due_s(), min(FIRST_S, self.plan.interval_s)))
@@ -80,6 +81,18 @@ class Backups:
             else:
                 await trio.sleep(min(retry_s, self.plan.interval_s))
                 retry_s *= 2
+
+    def _look_for_a_later_one(self) -> None:
+        """A database that was replaced by an older one, head and all, betrays itself only here and
+        by what the venue knows."""
+        began_at = self.engine.fold.head.seq
+        later = max(self._there(), key=lambda kept: kept.seq, default=None)
+        if later is not None and later.seq > began_at:
+            text = (
+                f"{later.path} goes up to seq {later.seq}, these books began at seq {began_at}: "
+                "they were restored, or rolled back"
+            )
+            self.engine.release.notify("warning", "OLDER_THAN_ITS_BACKUP", text)
 
     def _due_s(self) -> float:
         newest = next(iter(self._there()), None)

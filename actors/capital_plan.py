@@ -19,9 +19,9 @@ from actors.world import World
 from fsm import events as ev
 from fsm.money import ONE, ZERO, plain
 from fsm.order import OrderState
-from fsm.pnl import unrealized
 from fsm.timestamps import iso_utc
 from fsm.vocabulary import CapitalKind
+from storage.account_view import unrealized_pnl
 from storage.capital import SYNTHETIC_BASIS, withdrawal_basis
 
 _IN_FLIGHT = frozenset(
@@ -84,12 +84,8 @@ class CapitalPlan:
 
 def equity(world: World) -> Decimal:
     """Capital plus open profit at the marks; a position without a mark counts at its basis."""
-    open_pnl = ZERO
-    for position in world.positions.values():
-        quote = world.quote(position.instrument)
-        mark = None if quote is None else quote.bid if position.qty > 0 else quote.ask
-        open_pnl += unrealized(position.holding, mark)
-    return world.ledger.capital + open_pnl
+    ledger = world.ledger
+    return ledger.capital + unrealized_pnl(ledger.exposures.open(), world.quote)
 
 
 def takes_ref(wish: msg.BookCapital | msg.BookConversion) -> bool:

@@ -12,8 +12,9 @@ from pathlib import Path
 from attrs import frozen
 
 from fsm.timestamps import SECOND_US, iso_utc
-from storage.backup import Examined, pinned
+from storage.backup import Examined
 from storage.backup_folder import backups_in, best_backup
+from storage.copying import pinned
 from storage.journal import JournalDamaged, read_head
 from storage.schema import SchemaTooNew
 

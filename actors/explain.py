@@ -19,7 +19,7 @@ from actors.explain_pnl import Arithmetic, recompute
 from actors.explain_text import said
 from fsm import events as ev
 from fsm.events import Recorded
-from fsm.money import plain
+from fsm.money import shown
 from fsm.timestamps import iso_utc
 from storage.codec import encode
 from storage.journal import JournalReader
@@ -321,7 +321,7 @@ def _position_summary(
     state = str(getattr(last[-1].event, "state", "ENTRY")) if last else "ENTRY"
     exits = [r.event for r in own if isinstance(r.event, ev.ExitDecided)]
     why = f", left because of {exits[-1].reason}" if exits else ""
-    net = f", net {plain(pnl.realized - pnl.fees)}" if pnl else ""
+    net = f", net {shown(pnl.realized - pnl.fees)}" if pnl else ""
     side = "long" if opened.side == "buy" else "short"
     return f"position {opened.position_id}: {side} {opened.instrument}, {state}{why}{net}"
 

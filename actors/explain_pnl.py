@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from fsm import events as ev
 from fsm.events import Recorded
-from fsm.money import ZERO, plain
+from fsm.money import ZERO, plain, shown
 from fsm.pnl import Holding, apply_fill
 
 
@@ -154,8 +154,8 @@ def _line(
             formula = f"no price; the venue's settlement says {_text(venue_realized)}"
         else:
             formula = (
-                f"{plain(signed)} x ({_text(fill.price)} - {_text(before.basis)})"
-                f" = {plain(realized)}"
+                f"{shown(signed)} x ({_text(fill.price)} - {_text(before.basis)})"
+                f" = {shown(realized)}"
             )
     return Line(
         seq=seq,
@@ -182,4 +182,4 @@ def _fee_quote(fill: ev.OrderFilled, session: ev.SessionStarted | None) -> Decim
 
 
 def _text(value: Decimal | None) -> str:
-    return "unknown" if value is None else plain(value)
+    return "unknown" if value is None else shown(value)

@@ -9,7 +9,8 @@ from typing import Any
 from attrs import fields
 
 from fsm import events as ev
-from fsm.money import plain
+from fsm.figures import SessionFigures
+from fsm.money import shown
 from fsm.timestamps import SECOND_US, iso_utc
 from fsm.vocabulary import Side
 
@@ -23,7 +24,7 @@ def said(event: ev.Event) -> Said:
 
 
 def _number(value: Decimal | None) -> str:
-    return "-" if value is None else plain(value)
+    return "-" if value is None else shown(value)
 
 
 def _quote(bid: Decimal | None, ask: Decimal | None) -> str:
@@ -31,13 +32,15 @@ def _quote(bid: Decimal | None, ask: Decimal | None) -> str:
 
 
 def _plainly(event: ev.Event) -> Said:
-    shown = []
+    found = []
     for attribute in fields(type(event)):
         value = getattr(event, attribute.name)
         if value not in (None, "", (), {}):
-            text = plain(value) if isinstance(value, Decimal) else value
-            shown.append(f"{attribute.name} {text}")
-    return f"{type(event).__name__}: {', '.join(shown)}", []
+            text = shown(value) if isinstance(value, Decimal) else value
+            if isinstance(value, SessionFigures):
+                text = f"net {shown(value.net_pnl)} of {shown(value.realized_pnl)} gross"
+            found.append(f"{attribute.name} {text}")
+    return f"{type(event).__name__}: {', '.join(found)}", []
 
 
 # ------------------------------------------------------------------------------------- signals
@@ -48,7 +51,7 @@ def _raised(e: ev.SignalRaised) -> Said:
     lines = [f"tick of {iso_utc(e.event_us)}: {_quote(e.bid, e.ask)}"]
     lines += [f"input {name} = {value}" for name, value in e.inputs.items()]
     protection = [
-        f"{name} {plain(value)}"
+        f"{name} {shown(value)}"
         for name, value in (("stop", e.stop), ("target", e.take_profit), ("trailing", e.trailing))
         if value is not None
     ]
@@ -79,13 +82,13 @@ def _intended(e: ev.OrderIntended) -> Said:
     price = f" at {_number(e.limit_price)}" if e.limit_price is not None else ""
     lines = []
     if e.reserve_price is not None:
-        lines.append(f"price at the decision {plain(e.reserve_price)}")
+        lines.append(f"price at the decision {shown(e.reserve_price)}")
     if e.exit_reason is not None:
         lines.append(f"carries out the exit: {e.exit_reason}, step {e.rung} of the ladder")
     flags = [n for n, on in (("reduce-only", e.reduce_only), ("post-only", e.post_only)) if on]
     if flags:
         lines.append(", ".join(flags))
-    text = f"{e.role} order {e.client_order_id} intended: {e.side} {plain(e.qty)} {e.type}{price}"
+    text = f"{e.role} order {e.client_order_id} intended: {e.side} {shown(e.qty)} {e.type}{price}"
     return text, lines
 
 
@@ -100,16 +103,19 @@ def _acknowledged(e: ev.OrderAcknowledged) -> Said:
 
 
 def _filled(e: ev.OrderFilled) -> Said:
-    price = "without a price" if e.price is None else f"at {plain(e.price)}"
+    price = "without a price" if e.price is None else f"at {shown(e.price)}"
     lines = [f"trade {e.trade_id} ({e.liquidity}, {e.status}), venue time {iso_utc(e.venue_us)}"]
-    lines.append(f"filled so far {plain(e.filled_qty)} at an average of {_number(e.avg_price)}")
+    lines.append(f"filled so far {shown(e.filled_qty)} at an average of {_number(e.avg_price)}")
+    if e.slippage_quote:
+        worse = "worse" if e.slippage_quote > 0 else "better"
+        lines.append(f"slippage {shown(e.slippage_quote)}: {worse} than intended")
     marks = [n for n, on in (("late", e.late), ("more than ordered", e.overfill)) if on]
     if e.provenance != "exchange":
         marks.append(f"provenance {e.provenance}")
     if marks:
         lines.append(", ".join(marks))
-    fee = f"fee {plain(e.fee)} {e.fee_asset or ''}".rstrip()
-    text = f"order {e.client_order_id} filled: {e.side} {plain(e.qty)} {price}, {fee}: {e.state}"
+    fee = f"fee {shown(e.fee)} {e.fee_asset or ''}".rstrip()
+    text = f"order {e.client_order_id} filled: {e.side} {shown(e.qty)} {price}, {fee}: {e.state}"
     return text, lines
 
 
@@ -119,7 +125,7 @@ def _settled(e: ev.OrderFillSettled) -> Said:
 
 
 def _voided(e: ev.OrderFillVoided) -> Said:
-    what = f"{e.side} {plain(e.qty)} at {_number(e.price)}"
+    what = f"{e.side} {shown(e.qty)} at {_number(e.price)}"
     return f"trade {e.trade_id} of order {e.client_order_id} was taken back: {what}", []
 
 
@@ -149,7 +155,7 @@ def _opened(e: ev.PositionOpened) -> Said:
         f"trailing {_number(e.trailing)}, ends {expiry}",
     ]
     if e.leverage != 1:
-        lines.append(f"leverage {plain(e.leverage)} (margin only, PnL is without it)")
+        lines.append(f"leverage {shown(e.leverage)} (margin only, PnL is without it)")
     if e.inventory:
         lines.append("the inventory that a strategy's quotes book into")
     return f"position {e.position_id} opened: {side} {e.instrument}", lines
@@ -158,20 +164,20 @@ def _opened(e: ev.PositionOpened) -> Said:
 def _changed(e: ev.PositionChanged) -> Said:
     lines = [
         f"basis {_number(e.basis_before)} -> {_number(e.basis_price)}, stop {_number(e.stop)}",
-        f"realized {plain(e.realized_delta)}, sum {plain(e.realized_pnl)}; "
-        f"fee {plain(e.fee_quote)}, sum {plain(e.fees)}",
+        f"realized {shown(e.realized_delta)}, sum {shown(e.realized_pnl)}; "
+        f"fee {shown(e.fee_quote)}, sum {shown(e.fees)}",
     ]
     if e.flags:
         lines.append(f"flags: {', '.join(e.flags)}")
-    delta = f"{'+' if e.qty_delta > 0 else ''}{plain(e.qty_delta)}"
-    text = f"position {e.position_id} {delta} by {e.cause}, now {plain(e.qty)}: {e.state}"
+    delta = f"{'+' if e.qty_delta > 0 else ''}{shown(e.qty_delta)}"
+    text = f"position {e.position_id} {delta} by {e.cause}, now {shown(e.qty)}: {e.state}"
     return text, lines
 
 
 def _pnl_compared(e: ev.PnlCompared) -> Said:
     verdict = "agrees with" if e.agrees else "differs from"
     text = f"position {e.position_id}: the venue's realized PnL {verdict} ours"
-    return text, [f"trade {e.trade_id}: {plain(e.exchange)}, ours {plain(e.estimate)}"]
+    return text, [f"trade {e.trade_id}: {shown(e.exchange)}, ours {shown(e.estimate)}"]
 
 
 def _position_moved(e: ev.PositionMoved) -> Said:
@@ -183,7 +189,7 @@ def _position_moved(e: ev.PositionMoved) -> Said:
 def _exit(e: ev.ExitDecided) -> Said:
     lines = [f"quote of {iso_utc(e.event_us)}: {_quote(e.bid, e.ask)}"]
     if e.threshold is not None:
-        lines.append(f"level that was crossed: {plain(e.threshold)}")
+        lines.append(f"level that was crossed: {shown(e.threshold)}")
     if e.rung:
         lines.append(f"step {e.rung} of the ladder")
     if e.note:
@@ -192,41 +198,41 @@ def _exit(e: ev.ExitDecided) -> Said:
 
 
 def _protection(e: ev.ProtectionMoved) -> Said:
-    text = f"position {e.position_id}: trailing stop at {plain(e.stop)}"
-    return text, [f"drawn from {plain(e.watermark)}, seen {iso_utc(e.event_us)}"]
+    text = f"position {e.position_id}: trailing stop at {shown(e.stop)}"
+    return text, [f"drawn from {shown(e.watermark)}, seen {iso_utc(e.event_us)}"]
 
 
 # ------------------------------------------------------------------------------------ the rest
 
 
 def _account(e: ev.AccountSnapshotTaken) -> Said:
-    realized, fees = plain(e.realized_pnl), plain(e.fees_paid)
-    text = f"account published ({e.reason}): capital {plain(e.capital)}"
+    realized, fees = shown(e.realized_pnl), shown(e.fees_paid)
+    text = f"account published ({e.reason}): capital {shown(e.capital)}"
     return text, [f"source {e.capital_source}, realized {realized}, fees paid {fees}"]
 
 
 def _capital(e: ev.CapitalRecorded) -> Said:
-    moved = f" of {plain(e.amount)} {e.asset}" if e.amount else ""
-    price = f" at {plain(e.price)}" if e.price is not None else ""
+    moved = f" of {shown(e.amount)} {e.asset}" if e.amount else ""
+    price = f" at {shown(e.price)}" if e.price is not None else ""
     by = ": ".join(part for part in (e.who, e.why or e.source_note) if part)
     lines = [by] if by else []
     if e.basis_delta is not None and e.net_basis_before is not None:
         after = e.net_basis_before + e.basis_delta
         equity = _number(e.equity_before)
         lines.append(
-            f"net basis {plain(e.net_basis_before)} -> {plain(after)}, equity before it {equity}"
+            f"net basis {shown(e.net_basis_before)} -> {shown(after)}, equity before it {equity}"
         )
     return f"capital: {e.kind}{moved}{price}", lines
 
 
 def _conversion(e: ev.ConversionBooked) -> Said:
-    text = f"{plain(e.from_amount)} {e.from_asset} became {plain(e.to_amount)} {e.to_asset}"
-    return text, [f"against average cost {plain(e.realized)}", f"{e.who}: {e.why}"]
+    text = f"{shown(e.from_amount)} {e.from_asset} became {shown(e.to_amount)} {e.to_asset}"
+    return text, [f"against average cost {shown(e.realized)}", f"{e.who}: {e.why}"]
 
 
 def _anchored(e: ev.CapitalAnchored) -> Said:
-    text = f"capital anchored to the wallet of {plain(e.wallet)} {e.asset}"
-    return text, [f"{plain(e.drift)} beyond the books, told by the {e.origin}"]
+    text = f"capital anchored to the wallet of {shown(e.wallet)} {e.asset}"
+    return text, [f"{shown(e.drift)} beyond the books, told by the {e.origin}"]
 
 
 def _anomaly(e: ev.AnomalyRecorded) -> Said:
@@ -244,8 +250,8 @@ def _fact_placed(e: ev.FactResolved) -> Said:
 
 def _paid_out(e: ev.InstrumentSettled) -> Said:
     late = ", late" if e.late else ""
-    text = f"{e.instrument} resolved at {plain(e.payout)}{late}"
-    return text, [f"{plain(e.qty)} held in all, {plain(e.cash)} {e.asset} for it"]
+    text = f"{e.instrument} resolved at {shown(e.payout)}{late}"
+    return text, [f"{shown(e.qty)} held in all, {shown(e.cash)} {e.asset} for it"]
 
 
 def _mode(e: ev.ModeMoved) -> Said:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 from loguru import logger
 
 from actors.registry import Books
@@ -23,6 +23,7 @@ from actors.snapshot import (
 )
 from actors.world import Rules, World
 from fsm.money import ZERO, plain
+from storage.capital import CapitalDelta
 from storage.chain_check import ChainCheck
 from storage.journal import GENESIS, Head, JournalReader
 
@@ -39,6 +40,8 @@ class Folded:
     unchecked: Head
     snapshot_seq: int = 0
     """Where the snapshot stood that was used; 0: none was."""
+    capital: CapitalDelta = field(factory=lambda: CapitalDelta(0, 0, {}))
+    """What capital events after the snapshot did to the balances, zeros included."""
 
     @property
     def is_checked(self) -> bool:
@@ -75,19 +78,22 @@ def folded(
     else:
         for recorded in reader.verified(start):
             books.fold(recorded.event, recorded.seq, recorded.turn, recorded.at_us)
-    deltas = {
-        asset: plain(
-            books.world.ledger.funds.deltas.get(asset, ZERO) - deltas_before.get(asset, ZERO)
-        )
-        for asset in sorted(books.world.ledger.totals)
-    }
+    books.world.account = books.world.ledger.view()
+    delta = CapitalDelta(
+        boundary=start.seq,
+        events=funds.events - before,
+        deltas={
+            asset: funds.deltas.get(asset, ZERO) - deltas_before.get(asset, ZERO)
+            for asset in sorted(books.world.ledger.totals)
+        },
+    )
     logger.info(
         "REBUILD_CAPITAL_DELTA boundary={} events={} deltas={}",
-        start.seq,
-        funds.events - before,
-        deltas,
+        delta.boundary,
+        delta.events,
+        {asset: plain(amount) for asset, amount in delta.deltas.items()},
     )
-    return Folded(reader.head(), unchecked, start.seq)
+    return Folded(reader.head(), unchecked, start.seq, delta)
 
 
 def snapshot_difference(reader: JournalReader, database: Path) -> str | None:

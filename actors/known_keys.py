@@ -31,8 +31,19 @@ class KnownKeys:
         """Whether nothing was recorded under this key; then it goes with this decision."""
         if self.is_known(key):
             return False
+        self.on_its_way(key)
+        decision.dedup_keys.append(key)
+        return True
+
+    def on_its_way(self, key: str) -> None:
+        """An actor will book this under that key, in this turn."""
         self._known[key] = None
         if len(self._known) > _ON_THEIR_WAY_MAX:
             del self._known[next(iter(self._known))]
-        decision.dedup_keys.append(key)
-        return True
+
+    def is_any_known(self, head: str) -> bool:
+        """Whether something was recorded under a key that begins so."""
+        if any(key.startswith(head) for key in self._known):
+            return True
+        reader = self.books.reader
+        return reader is not None and reader.dedup_key_with(head, head) is not None

@@ -69,8 +69,8 @@ class Books:
         self.venue_ids: dict[str, str] = {}
         self.unresolved: dict[str, list[int]] = {}
         """Facts that nobody could place yet, by what they are told again under; the newest."""
-        self.unpriced_closes: dict[str, str] = {}
-        """Closings at the venue that were told without a price: trade id -> position."""
+        self.unpriced_closes: dict[str, list[str]] = {}
+        """Closings at the venue that were told without a price: trade id -> positions."""
         world.find_by_venue_id = self.client_order_id
         world.order_exists = self.order_exists
         world.find_order = self.order
@@ -197,9 +197,11 @@ class Books:
     def _position_changed(self, event: ev.PositionChanged, at_us: int) -> None:
         if event.client_order_id is None and event.trade_id is not None:
             if "realized_skipped_no_price" in event.flags:
-                self.unpriced_closes[event.trade_id] = event.position_id
+                self.unpriced_closes.setdefault(event.trade_id, []).append(event.position_id)
             elif event.cause == "settlement":
-                self.unpriced_closes.pop(event.trade_id, None)
+                self.unpriced_closes[event.trade_id].remove(event.position_id)
+                if not self.unpriced_closes[event.trade_id]:
+                    del self.unpriced_closes[event.trade_id]
         self._position_event(event, at_us)
 
     def _position_event(self, event: Any, at_us: int) -> None:

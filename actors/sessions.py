@@ -16,8 +16,10 @@ from actors.world import World
 from fsm import events as ev
 from fsm import mode as mode_machine
 from fsm import order as order_machine
+from fsm.figures import SessionFigures
 from fsm.mode import ModeState, ModeTrigger
 from fsm.order import OrderState, OrderTrigger
+from storage.session_sums import session_figures
 
 
 def start_session(message: msg.StartSession, books: Books) -> Decision:
@@ -36,6 +38,7 @@ def start_session(message: msg.StartSession, books: Books) -> Decision:
                 seed=message.seed,
                 instruments=message.instruments,
                 strategies=message.strategies,
+                previous=_left_untold(books),
             )
         ]
     )
@@ -78,6 +81,14 @@ def start_session(message: msg.StartSession, books: Books) -> Decision:
         SetTimer("pass/books", world.rules.balances_interval_us, msg.BooksPassDue())
     )
     return decision
+
+
+def _left_untold(books: Books) -> SessionFigures | None:
+    """The figures of the session before, where it was killed before it could tell them: the ledger
+    still holds them, until this session begins."""
+    if books.world.session.session_id and books.last_truth is None:
+        return session_figures(books.world.ledger)
+    return None
 
 
 def _left_behind(books: Books) -> list[Effect]:
@@ -128,6 +139,7 @@ def end_session(message: msg.EndSession, books: Books) -> Decision:
             ended_at_us=world.now_us,
             ticks=message.ticks,
             truth=books.reconciler.truth.at_end,
+            figures=session_figures(world.ledger),
         )
     )
     return decision
@@ -148,6 +160,9 @@ def account_snapshot(message: msg.SnapshotAccount, world: World) -> ev.AccountSn
         capital_seq=view.capital_seq,
         net_basis=view.net_basis,
         funding=view.funding,
+        net_pnl=view.net_pnl,
+        slippage_quote=view.slippage_quote,
+        realized_provisional=view.realized_provisional,
     )
 
 
@@ -165,13 +180,15 @@ class Gaps:
         from_us, to_us = self._last.get(message.instrument, (0, -1))
         grown = message.lost == 0 and from_us <= message.from_us <= to_us
         if not grown:
-            from_us = message.from_us
+            from_us = to_us = message.from_us
+        # A source whose clock was set back ends a gap before it begins: it has no length (P07).
+        to_us = max(to_us, message.to_us)
         if message.lost == 0:
-            self._last[message.instrument] = from_us, message.to_us
+            self._last[message.instrument] = from_us, to_us
         return ev.FeedGapRecorded(
             instrument=message.instrument,
             from_us=from_us,
-            to_us=message.to_us,
+            to_us=to_us,
             reason=message.reason,
             lost=message.lost,
             grown=grown,

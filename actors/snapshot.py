@@ -76,7 +76,7 @@ class BooksState:
     sizer_results: Results
     gaps: dict[str, int] = field(factory=dict)
     unresolved: dict[str, list[int]] = field(factory=dict)
-    unpriced_closes: dict[str, str] = field(factory=dict)
+    unpriced_closes: dict[str, list[str]] = field(factory=dict)
     seen_orders: bytes = b""
     seen_positions: bytes = b""
 

@@ -14,16 +14,17 @@ from typing import Any
 
 from attrs import field, frozen
 
-from actors.capital_plan import equity
 from actors.entities.account import proposals
 from actors.guards.desk import latch_view
 from actors.reconciling.link import Link
 from actors.recording.looking_back import NOBODY
 from actors.registry import Books
+from fsm.figures import SessionFigures
 from fsm.money import plain
 from fsm.order import OrderState
 from fsm.pnl import Holding, unrealized
 from fsm.timestamps import SECOND_US, iso_utc
+from storage.account_view import unrealized_pnl
 from storage.journal import Head
 
 Document = dict[str, Any]
@@ -120,6 +121,15 @@ def _session(books: Books, live: Live | None) -> Document:
         "uptime_s": uptime,
         "holder": session.holder or None,
         "epoch": None,
+        "figures": figures_document(books.world.account.session),
+    }
+
+
+def figures_document(figures: SessionFigures) -> Document:
+    """A session's figures under the names of the table `sessions`."""
+    return {
+        name: plain(value) if isinstance(value, Decimal) else value
+        for name, value in figures.columns().items()
     }
 
 
@@ -141,6 +151,7 @@ _ORDER_COLUMNS = (
     "avg_price",
     "provisional_qty",
     "fees",
+    "slippage_quote",
     "reason",
     "flags",
     "created_at",
@@ -211,20 +222,31 @@ def _position(books: Books, row: Document) -> Document:
 
 
 def _account(books: Books) -> Document:
-    world, view = books.world, books.world.ledger.view()
+    world, view = books.world, books.world.account
+    open_pnl = unrealized_pnl(view.open, world.quote)
     deltas = books.reconciler.truth.deltas if books.reconciler.truth.status == "halt" else {}
     return {
         "capital": plain(view.capital),
         "capital_source": view.capital_source,
         "capital_seq": view.capital_seq,
         "e_wallet_balance": None if view.wallet is None else plain(view.wallet),
-        "equity": plain(equity(world)),
+        "equity": plain(view.capital + open_pnl),
         "net_basis": plain(view.net_basis),
         "realized_pnl": plain(view.realized_pnl),
         "realized_by": {source: plain(part) for source, part in view.realized_by.items()},
         "realized_provisional": plain(view.realized_provisional),
+        "net_pnl": plain(view.net_pnl),
+        "unrealized_pnl": plain(open_pnl),
+        "unmarked": [name for name in view.open if world.quote(name) is None],
         "fees_paid": plain(view.fees_paid),
+        "fees_provisional": plain(view.fees_provisional),
         "funding": plain(view.funding),
+        "converted": plain(view.converted),
+        "slippage_quote": plain(view.slippage_quote),
+        "slippage_provisional": plain(view.slippage_provisional),
+        "slippage_unknown_fills": view.slippage_unknown_fills,
+        "return_pct": None if view.return_pct is None else plain(view.return_pct),
+        "return_note": view.return_note,
         "event_seq": view.event_seq,
         "balances": {
             asset: {"total": plain(b.total), "reserved": plain(b.reserved), "free": plain(b.free)}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from attrs import frozen
 
 from actors.engine import Engine
-from fsm.money import plain
+from actors.state import figures_document
+from fsm.figures import SessionFigures
+from fsm.money import shown, shown_pct
 from fsm.position import ENDED
 
 
@@ -24,8 +25,7 @@ class Summary:
     fills: int
     positions_closed: int
     positions_open: int
-    realized_pnl: Decimal
-    fees: Decimal
+    figures: SessionFigures
     truth: str
     truth_deltas: dict[str, str]
     seq: int
@@ -49,8 +49,7 @@ class Summary:
             "fills": self.fills,
             "positions_closed": self.positions_closed,
             "positions_open": self.positions_open,
-            "realized_pnl": plain(self.realized_pnl),
-            "fees": plain(self.fees),
+            **figures_document(self.figures),
             "assertions": {"passed": 0, "failed": 0, "unknown": 10},
             "truth": self.truth,
             "truth_deltas": self.truth_deltas,
@@ -68,14 +67,12 @@ class Summary:
 
     def lines(self) -> list[str]:
         """For people."""
-        net = self.realized_pnl - self.fees
         exits = ", ".join(f"{reason} {count}" for reason, count in self.exits_by_reason.items())
         lines = [
             f"session {self.session} ({self.mode}) ended: {self.halt_reason}",
             f"  market data {self.ticks:,}   orders {self.orders}   fills {self.fills}   "
             f"positions closed {self.positions_closed}, open {self.positions_open}",
-            f"  realized {plain(self.realized_pnl)} gross, fees {plain(self.fees)}, "
-            f"net {plain(net)}",
+            *_money_lines(self.figures),
             f"  exits: {exits or 'none'}",
             f"  books against the venue: {self.truth}"
             + "".join(f", {name} {delta}" for name, delta in self.truth_deltas.items()),
@@ -98,6 +95,30 @@ class Summary:
         return lines
 
 
+def _money_lines(figures: SessionFigures) -> list[str]:
+    """Gross to net, slippage, return, and how much of it may still change."""
+    converted = f", conversions {shown(figures.converted)}" if figures.converted else ""
+    percent, unknown = figures.return_pct, figures.slippage_unknown_fills
+    lines = [
+        f"  realized {shown(figures.realized_pnl)} gross, fees {shown(figures.fees)}, "
+        f"funding {shown(figures.funding)}{converted}, net {shown(figures.net_pnl)}",
+        f"  slippage {shown(figures.slippage_quote)}"
+        + (f" ({unknown} fills unknown)" if unknown else "")
+        + (
+            f"   no return: {figures.return_note}"
+            if percent is None
+            else f"   return {shown_pct(percent)} of {shown(figures.basis)}"
+        ),
+    ]
+    uncertain = {
+        "estimated": figures.realized_estimate,
+        "inferred": figures.realized_inferred,
+        "provisional": figures.realized_provisional,
+    }
+    parts = ", ".join(f"{shown(part)} {name}" for name, part in uncertain.items() if part)
+    return [*lines, f"  of what was realized: {parts}"] if parts else lines
+
+
 def summarise(engine: Engine, halt_reason: str, feed: dict[str, Any] | None = None) -> Summary:
     """Read the session's figures off the projections, which must be caught up."""
     conn, world = engine.reader.conn, engine.world
@@ -111,7 +132,7 @@ def summarise(engine: Engine, halt_reason: str, feed: dict[str, Any] | None = No
         "role = 'exit') GROUP BY exit_reason ORDER BY exit_reason",
         (session,),
     ).fetchall()
-    reconciler, ledger = engine.books.reconciler, world.ledger
+    reconciler = engine.books.reconciler
     return Summary(
         session=session,
         mode=str(world.session.mode),
@@ -121,8 +142,7 @@ def summarise(engine: Engine, halt_reason: str, feed: dict[str, Any] | None = No
         fills=fills,
         positions_closed=closed,
         positions_open=sum(1 for p in world.positions.values() if p.state not in ENDED),
-        realized_pnl=ledger.session_realized,
-        fees=ledger.session_fees,
+        figures=world.account.session,
         truth=_truth(engine),
         truth_deltas=dict(reconciler.truth.suspected or reconciler.truth.deltas),
         seq=engine.writer.head.seq,

@@ -33,6 +33,7 @@ from actors.message_groups import (
     POSITION_MESSAGES,
     TO_RECONCILER,
 )
+from actors.published import Publishing
 from actors.quarantine import Quarantine
 from actors.reconciling.externals import claim
 from actors.registry import Books
@@ -64,6 +65,7 @@ class System:
     ) -> None:
         self.books, self.world, self.inbox = books, books.world, inbox
         self.releasing = release
+        self.publishing = Publishing(books.world)
         self.facts = FactRouter(books)
         self.world.is_booked = self.facts.is_booked
         self.world.unexplained_fill = self.facts.unexplained
@@ -159,11 +161,11 @@ class System:
         placed = self.facts.unresolved.placed_by(fact, found)
         self.decide(found, fact, turn)
         if placed:
-            self.record(self.facts.unresolved.placed(placed, found), turn)
+            self.record(self.facts.unresolved.placed(placed, found.address), turn)
 
     def _retry_facts(self, message: object, turn: Turn) -> None:
         for fact in self.facts.unresolved.take_waiting():
-            self._fact(fact, turn)
+            self._step(fact, turn)
 
     def _attribute(self, message: msg.AttributeFact, turn: Turn) -> None:
         decision, order, fact = self.facts.unresolved.attributed(message)
@@ -318,10 +320,10 @@ class System:
             claimed = claim(venue_id, order_id, self.world)
             if claimed is not None:
                 self._queue.append(claimed)
-            if self.facts.unresolved.waiting:
-                self._queue.append(msg.RetryUnresolved())
         turn.effects += decision.effects
         self._queue.extend(decision.tells)
+        if self.facts.unresolved.waiting and self.facts.unresolved.may_fit(decision):
+            self._queue.append(msg.RetryUnresolved())
         if self.world.ledger.resolved:
             self._queue.extend(late_ones(events, self.world.ledger.resolved))
         # Behind what the event tells others: a fill has changed its position when guards look.
@@ -370,8 +372,14 @@ class System:
 
     # ----------------------------------------------------------------------- durability, effects
 
+    def handed_over(self, turn: Turn) -> None:
+        """See `Core.handed_over`."""
+        self.publishing.handed_over(turn.next_seq - 1)
+
     def durable(self, turn: Turn) -> None:
-        """Forget what has ended, and give quarantined actors another chance: it is safe now."""
+        """Publish the account, forget what has ended, and give quarantined actors another chance:
+        it is safe now."""
+        self.publishing.durable(turn.next_seq - 1)
         # A turn without events is let go behind those before it, and its number is used again.
         durable_turn = turn.number if turn.events else turn.number - 1
         for stream in turn.ended:

@@ -13,7 +13,7 @@ from actors import messages as msg
 from actors.effects import SetTimer
 from actors.entities.fills import booked_as
 from actors.entities.order import Order
-from actors.fact_keys import ABOUT_A_TRADE, digest, keys_of, unresolved
+from actors.fact_keys import ABOUT_A_TRADE, digest, first_key, keys_of, unresolved
 from actors.known_keys import KnownKeys
 from actors.registry import Books
 from actors.runtime.actor import Decision, Refused
@@ -46,6 +46,7 @@ class UnresolvedFacts:
         self.books, self.keys = books, keys
         self.waiting: list[tuple[int, Any]] = []
         self._deadlines: dict[str, int] = {}
+        self._waits_for_fills = False
 
     # ------------------------------------------------------------------------------- coming in
 
@@ -62,26 +63,39 @@ class UnresolvedFacts:
 
     def keep(self, fact: Any, order_id: str | None) -> Decision:
         """Record the fact; keep it for another try when it names an order."""
-        now_us, rules = self.books.world.now_us, self.books.world.rules
         reason = "no order id, and no single order that fits"
         decision = Decision()
         self.record(fact, f"no order {order_id}" if order_id else reason, decision)
-        known = any(waiting == fact for _, waiting in self.waiting)
-        if order_id is not None and not known and len(self.waiting) < _WAITING_MAX:
-            deadline = self._deadlines.get(repr(fact), 0)
-            if deadline <= now_us:
-                deadline = now_us + rules.unresolved_retry_us
-            self.waiting.append((deadline, fact))
-            decision.effects.append(
-                SetTimer("unresolved", deadline - now_us, msg.RetryUnresolved())
-            )
+        if order_id is not None:
+            self.let_wait(fact, decision)
         return decision
+
+    def let_wait(self, fact: Any, decision: Decision) -> None:
+        """Keep it for another try: what it is about may become known in time."""
+        now_us, rules = self.books.world.now_us, self.books.world.rules
+        known = any(waiting == fact for _, waiting in self.waiting)
+        if known or len(self.waiting) >= _WAITING_MAX:
+            return
+        deadline = self._deadlines.get(repr(fact), 0)
+        if deadline <= now_us:
+            deadline = now_us + rules.unresolved_retry_us
+        self.waiting.append((deadline, fact))
+        self._waits_for_fills = self._waits_for_fills or isinstance(fact, facts.PositionClosed)
+        decision.effects.append(SetTimer("unresolved", deadline - now_us, msg.RetryUnresolved()))
+
+    def may_fit(self, decision: Decision) -> bool:
+        """Whether something that waits may find its place now: an id was told, or a fill came."""
+        if decision.identities:
+            return True
+        return self._waits_for_fills and any(
+            type(event) is ev.OrderFilled for event in decision.events
+        )
 
     def take_waiting(self) -> list[Any]:
         """The facts that are still worth another try; they are kept again if it fails."""
         now_us = self.books.world.now_us
         fresh = [(deadline, fact) for deadline, fact in self.waiting if deadline > now_us]
-        self.waiting = []
+        self.waiting, self._waits_for_fills = [], False
         self._deadlines = {repr(fact): deadline for deadline, fact in fresh}
         return [fact for _, fact in fresh]
 
@@ -97,14 +111,18 @@ class UnresolvedFacts:
             return []
         return [seq for key in dict.fromkeys(keys_of(fact, order)) for seq in held.get(key, ())]
 
-    def placed(self, seqs: list[int], order: Order) -> Decision:
-        """Say so of each, once."""
+    def placed(self, seqs: list[int], address: str) -> Decision:
+        """Say so of each, once: whose it was, `order/ID` or `position/ID`."""
         decision = Decision()
         for seq in seqs:
             if self.keys.is_news(_resolved_key(seq), decision):
-                told = ev.FactResolved(fact_seq=seq, resolved_as=order.address)
+                told = ev.FactResolved(fact_seq=seq, resolved_as=address)
                 decision.events.append(told)
         return decision
+
+    def told_before(self, fact: Any) -> list[int]:
+        """Open ones that this fact, of no order, is told again as."""
+        return list(self.books.unresolved.get(first_key(fact), ()))
 
     def attributed(
         self, message: msg.AttributeFact

@@ -106,6 +106,7 @@ class VenueSettlements:
         decision.tells += [
             msg.ResolvedForPosition(position.position_id, payout)
             for position in world.open_positions(name)
+            if position.is_open
         ]
         why = f"{name} is resolved at {plain(payout)}"
         decision.tells += [
@@ -162,12 +163,18 @@ class VenueSettlements:
             return Decision.ignore("duplicate: an order of ours has booked this trade")
         trade_id = fact.trade_id or f"syn-{digest(fact)[:16]}"
         key = self._key(position.instrument, "closed", position.position_id, trade_id)
-        if self.keys.is_known(key):
+        if self.keys.is_known(key) or f"None/{trade_id}" in position.booked:
             return Decision.ignore("duplicate: this closing is booked")
-        if self.keys.is_known(f"{key}|unresolved"):
-            return Decision.ignore("duplicate: this is recorded as unresolved")
-        told = msg.ClosedAtVenue(position.position_id, fact, trade_id, key)
-        return Decision(tells=[told])
+        if fact.qty is not None and fact.qty <= 0:
+            return self._kept(fact, f"closes a quantity of {plain(fact.qty)}")
+        if not position.is_open or position.qty == 0:
+            # Its fills may be on their way: it is tried again with each one that comes.
+            decision = self._kept(fact, f"nothing is open of {position.position_id}")
+            self.unresolved.let_wait(fact, decision)
+            return decision
+        decision = self.unresolved.placed(self.unresolved.told_before(fact), position.address)
+        decision.tells.append(msg.ClosedAtVenue(position.position_id, fact, trade_id, key))
+        return decision
 
     def _only_open(self, instrument: str | None) -> str | None:
         if instrument is None:
@@ -177,15 +184,18 @@ class VenueSettlements:
 
     def closure_settled(self, fact: facts.FillSettled) -> Decision | None:
         """The figures of a closing that was told without a price; None when it is none."""
-        key = self._key("", "closing_settled", fact.trade_id)
-        if fact.realized_pnl is not None and self.keys.is_known(key):
-            return Decision.ignore("duplicate: this settlement is booked")
-        position_id = self.books.unpriced_closes.get(fact.trade_id)
-        if position_id is None or fact.realized_pnl is None:
+        if fact.realized_pnl is None:
             return None
+        head = self._key("", "closing_settled", fact.trade_id, "")
+        positions = self.books.unpriced_closes.get(fact.trade_id, ())
+        if len(positions) != 1:  # a venue may count its trades by instrument: two are none
+            known = not positions and self.keys.is_any_known(head)
+            return Decision.ignore("duplicate: this settlement is booked") if known else None
+        key = head + positions[0]
+        self.keys.on_its_way(key)
         fee = fact.fee or ZERO
         told = msg.ClosureSettled(
-            position_id, fact.trade_id, fact.realized_pnl, fee, key, fact.venue_us
+            positions[0], fact.trade_id, fact.realized_pnl, fee, key, fact.venue_us
         )
         return Decision(tells=[told])
 

@@ -21,6 +21,7 @@ from fsm.money import ZERO
 from fsm.order import TERMINAL, OrderState
 from fsm.timestamps import SECOND_US
 from fsm.vocabulary import OrderRole, TradingMode
+from storage.account_view import AccountView
 from storage.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -154,6 +155,9 @@ class World:
     """Whether something was journaled under this dedup key."""
     recorded_event: Callable[[str], Event | None] = lambda key: None
     """What was journaled under this dedup key."""
+    account: AccountView = field(factory=lambda: Ledger().view())
+    """The account as published: what reports, strategies and sizers see, as of durable state.
+    Decisions of the core look at `ledger`, which has this turn's events as well."""
     money_version: int = 0
     by_instrument: dict[str, dict[str, None]] = field(factory=dict)
 

@@ -13,6 +13,11 @@ ONE = Decimal(1)
 #: Prices derived by division (a basis, an average) are rounded half-even to this many significant
 #: digits. Quantities and cash are sums and products and stay exact.
 DIVISION = Context(prec=28, rounding=ROUND_HALF_EVEN)
+#: Running sums, of which parts are taken away again later: enough digits that nothing is lost in
+#: between. They are rounded once, when they are read (`DIVISION.plus`).
+EXACT = Context(prec=200)
+#: What a person is shown of a figure; JSON has every digit.
+_SHOWN, _SHOWN_PCT = Decimal("1E-8"), Decimal("1E-4")
 
 
 def decimal_from(value: object) -> Decimal:
@@ -51,3 +56,18 @@ def plain(value: Decimal) -> str:
     if "E" in text:
         text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def shown(value: Decimal) -> str:
+    """A figure for people: half-even to 8 decimals, without trailing zeros.
+
+    Sums over divisions have 28 digits, of which nobody can read the first; what is exact is in
+    every JSON document.
+    """
+    return plain(value.quantize(_SHOWN, ROUND_HALF_EVEN, EXACT) if value.is_finite() else value)
+
+
+def shown_pct(value: Decimal) -> str:
+    """A percentage for people, with its sign: half-even to 4 decimals."""
+    rounded = value.quantize(_SHOWN_PCT, ROUND_HALF_EVEN, EXACT)
+    return f"{'+' if rounded > 0 else ''}{plain(rounded)} %"

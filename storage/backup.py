@@ -11,10 +11,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import frozen
@@ -22,13 +21,22 @@ from sqlite_utils import Database
 
 from fsm.timestamps import iso_utc
 from fsm.version import VERSION
+from storage.copying import (
+    copy_pages,
+    drop_manifest,
+    pinned,
+    pinned_venue,
+    remove_with_logs,
+    sync_folder,
+    written,
+)
 from storage.journal import (
     GENESIS,
     Head,
     JournalDamaged,
     JournalReader,
     check_head,
-    connect_readonly,
+    read_head,
     write_head,
 )
 from storage.schema import MANIFEST, MANIFEST_COLUMNS, ForeignDatabase, version_of
@@ -36,8 +44,8 @@ from storage.time import wall_us
 
 #: Space that a backup leaves free on the disk of the database: it belongs to the journal.
 FREE_BYTES_MIN = 256 << 20
-#: Pages that are copied before they are synced, so that a commit beside it waits for little.
-_PAGES_A_STEP = 1_024
+#: A backup while it is made: nobody takes it for one, and the process says whether it still is.
+_PARTIAL = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)\.partial(\.venue)?(-journal|-wal|-shm)?")
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 
 
@@ -82,79 +90,6 @@ def venue_beside(backup: Path | str) -> Path:
     return Path(f"{backup}.venue")
 
 
-# ----------------------------------------------------------------------------------------- copying
-
-
-@contextmanager
-def pinned(database: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that sees one moment of a database, whatever is committed meanwhile.
-
-    Without that each commit beside it would make the copy begin again. Raises FileNotFoundError,
-    sqlite3.Error and SchemaTooNew.
-    """
-    conn = connect_readonly(database)
-    try:
-        conn.execute("BEGIN")
-        conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        yield conn
-    finally:
-        conn.close()
-
-
-def copy_pages(source: sqlite3.Connection, target: Path) -> None:
-    """Copy what a pinned connection sees into a new file of mode 0600 that needs no other one.
-
-    Raises FileExistsError, OSError and sqlite3.Error; the caller removes what was begun.
-    """
-    fd = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        copy = sqlite3.connect(target, isolation_level=None)
-        try:
-            copy.execute("PRAGMA synchronous = OFF")  # synced here, step by step
-            source.backup(
-                copy, pages=_PAGES_A_STEP, progress=lambda status, left, total: os.fdatasync(fd)
-            )
-        finally:
-            copy.close()
-        with _written(target) as copy:
-            # The mode is part of the file: with a log of its own it would not be one file.
-            (mode,) = copy.execute("PRAGMA journal_mode = DELETE").fetchone()
-            assert mode == "delete", f"{target}: journal mode {mode}"
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def _written(file: Path) -> Iterator[sqlite3.Connection]:
-    conn = sqlite3.connect(file, isolation_level=None)
-    try:
-        yield conn
-    finally:
-        conn.close()
-
-
-def drop_manifest(file: Path) -> None:
-    """A copy that becomes a database again is no backup any more. Raises sqlite3.Error."""
-    with _written(file) as conn:
-        conn.execute(f"DROP TABLE IF EXISTS {MANIFEST}")
-
-
-def remove_with_logs(file: Path) -> None:
-    """Remove a file that SQLite wrote to, and what it may have left beside it."""
-    for ending in ("-journal", "-wal", "-shm", ""):
-        Path(f"{file}{ending}").unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names in a folder durable. Raises OSError."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 # ---------------------------------------------------------------------------------------- checking
 
 
@@ -164,16 +99,17 @@ def examined(path: Path) -> Examined:
     Raises JournalDamaged at what is wrong, ForeignDatabase when it holds no journal, and as
     `pinned`.
     """
+    kept = read_head(path)  # before the view: beside a live one it may lag, never lead
     try:
         with pinned(path) as conn:
-            return _examined(conn, path)
+            return _examined(conn, path, kept)
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as problem:
         raise JournalDamaged(f"{path}: cannot be read: {problem}") from problem
 
 
-def _examined(conn: sqlite3.Connection, path: Path) -> Examined:
+def _examined(conn: sqlite3.Connection, path: Path, kept: Head | None) -> Examined:
     version = version_of(conn)
     if version == 0:
         raise ForeignDatabase(f"{path}: not a holdfast database (it has no journal)")
@@ -185,7 +121,8 @@ def _examined(conn: sqlite3.Connection, path: Path) -> Examined:
     manifest = manifest_of(conn)
     if manifest is not None:
         check_manifest(reader, manifest, path)
-    check_head(reader, path)
+    if kept is not None:
+        check_head(reader, path, kept)
     try:
         reader.check_chain(Head(0, GENESIS), head.seq)
     except JournalDamaged as damage:
@@ -246,16 +183,19 @@ def make_backup(
     Raises BackupFailed and BackupExists, JournalDamaged when the database itself is, and
     FileNotFoundError, ForeignDatabase, SchemaTooNew for a source that is none.
     """
-    now_us = wall_us()
+    now_us, kept = wall_us(), read_head(database)
     try:
         with pinned(database) as source:
             if version_of(source) == 0:
                 raise ForeignDatabase(f"{database}: not a holdfast database (it has no journal)")
+            if kept is not None:
+                check_head(JournalReader(source), database, kept)
             head = JournalReader(source).head()
             if folder:
                 name = name / backup_name(database, now_us, head.seq, reason)
             work = _Work(database, name, source, head)
             work.refuse()
+            remove_what_was_cut_off(name.parent, (database.name, name.name))
             try:
                 return work.make(venue, now_us, reason)
             finally:
@@ -263,7 +203,10 @@ def make_backup(
     except sqlite3.OperationalError as problem:
         raise BackupFailed(f"{name}: no backup was made: {_why(problem)}") from problem
     except sqlite3.DatabaseError as problem:
-        raise JournalDamaged(f"{database}: cannot be read whole: {problem}") from problem
+        examined(database)  # raises when it is the database that is damaged
+        raise BackupFailed(
+            f"{name}: no backup was made, the database is whole: {problem}; look at the disk"
+        ) from problem
     except FileNotFoundError:
         raise
     except OSError as problem:
@@ -358,7 +301,7 @@ class _Work:
 
     def _prove(self, manifest: Manifest) -> None:
         drop_manifest(self.partial)  # of a backup that was put in place by hand
-        with _written(self.partial) as conn:
+        with written(self.partial) as conn:
             Database(conn)[MANIFEST].insert(  # type: ignore[union-attr]
                 {name: getattr(manifest, name) for name in MANIFEST_COLUMNS},
                 columns=MANIFEST_COLUMNS,
@@ -396,16 +339,22 @@ class _Work:
         remove_with_logs(self.partial_venue)
 
 
-@contextmanager
-def pinned_venue(venue: Path) -> Iterator[sqlite3.Connection]:
-    """One moment of a simulated venue's record. Raises sqlite3.Error."""
-    conn = sqlite3.connect(f"{venue.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+def remove_what_was_cut_off(folder: Path, names: tuple[str, ...]) -> None:
+    """Delete what killed backups of these names have left in a folder. Raises OSError."""
+    for path in list(folder.iterdir()):
+        match = _PARTIAL.fullmatch(path.name)
+        if match and match["name"].startswith(names) and _is_gone(int(match["pid"])):
+            path.unlink(missing_ok=True)
+
+
+def _is_gone(pid: int) -> bool:
     try:
-        conn.execute("BEGIN")
-        conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        yield conn
-    finally:
-        conn.close()
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
 
 
 def _named(partial: Path, name: Path) -> None:

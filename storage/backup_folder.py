@@ -6,7 +6,6 @@ Deletes only what was made on a schedule or before a migration, never what a per
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 from collections.abc import Iterable
@@ -16,21 +15,13 @@ from pathlib import Path
 from attrs import frozen
 
 from fsm.timestamps import micros_from_iso
-from storage.backup import (
-    BackupFailed,
-    Examined,
-    examined,
-    make_backup,
-    manifest_of,
-    pinned,
-    venue_beside,
-)
+from storage.backup import BackupFailed, Examined, examined, make_backup, manifest_of, venue_beside
+from storage.copying import pinned
 from storage.journal import JournalDamaged, head_path
 from storage.schema import SCHEMA_VERSION, ForeignDatabase, SchemaTooNew, version_of
 
 MANUAL, SCHEDULED, BEFORE_MIGRATION = "manual", "scheduled", "before_migration"
 _NAME = re.compile(r"-(\d{8}T\d{6}Z)-seq(\d+)-(manual|scheduled|before_migration)\.backup")
-_PARTIAL = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)\.partial(\.venue)?(-journal|-wal|-shm)?")
 #: How many of the newest are looked at before none is called good.
 _LOOKED_AT_MAX = 5
 
@@ -94,7 +85,7 @@ def surplus(backups: list[Kept], keep: int, keep_days: int) -> list[Kept]:
 
 
 def prune(folder: Path, database: Path, keep: int, keep_days: int) -> list[Path]:
-    """Delete what may go, and what a killed backup left; returns the deleted backups.
+    """Delete what may go, and what lies beside a backup that is gone; returns the deleted backups.
 
     A file that is not what its name says is left alone. Raises OSError.
     """
@@ -105,10 +96,6 @@ def prune(folder: Path, database: Path, keep: int, keep_days: int) -> list[Path]
             _remove_beside(kept.path)
             gone.append(kept.path)
     for path in list(folder.iterdir()):
-        match = _PARTIAL.fullmatch(path.name)
-        if match and match["name"].startswith(database.name) and _is_gone(int(match["pid"])):
-            path.unlink(missing_ok=True)
-            continue
         name = path.name.removesuffix(".venue").removesuffix(".head").removeprefix(database.name)
         match = _NAME.fullmatch(name)
         backup = path.with_name(database.name + name)
@@ -129,16 +116,6 @@ def _says_so_itself(kept: Kept) -> bool:
 def _remove_beside(backup: Path) -> None:
     for path in (venue_beside(backup), head_path(backup)):
         path.unlink(missing_ok=True)
-
-
-def _is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        return False
-    return False
 
 
 # ------------------------------------------------------------------------------ before a migration

@@ -20,6 +20,7 @@ from storage.journal import JournalReader
 
 #: What marks the one initial basis that the tool writes; no rebuild ever writes it.
 SYNTHETIC_BASIS = "synthetic_initial_basis"
+UNREADABLE = "capital event cannot be read"
 #: Where an anchor came from that the venue's own clock has dated.
 STREAM = "stream"
 _PRICED = (CapitalKind.DEPOSIT, CapitalKind.WITHDRAWAL, CapitalKind.REALIGNMENT)
@@ -73,6 +74,10 @@ class Anchor:
     drift: Decimal
     venue_us: int
 
+    def has_room_for(self, delta: Decimal) -> bool:
+        """Whether the drift may well be this very difference, or more of its kind."""
+        return (delta > 0) == (self.drift > 0) and abs(delta) <= abs(self.drift)
+
 
 @define(slots=True)
 class Capital:
@@ -92,11 +97,11 @@ class Capital:
     """Capital events but openings, and below what they did to the balances."""
     deltas: dict[str, Decimal] = field(factory=dict)
     anchors: dict[str, Anchor] = field(factory=dict)
-    anchored_seq: int = 0
     told_us: dict[str, int] = field(factory=dict)
     """The venue's time of the latest fact or figure of each wallet: an older figure is history."""
     others: Decimal = ZERO
     """What orders of somebody else on margined instruments brought less their fees, quote units."""
+    anchored_seq: int = 0
     moved_seq: int = 0
     seq: int = 0
     """The event that made the capital figure what it is."""
@@ -118,7 +123,7 @@ class Capital:
         try:
             value = value_of(event, quotes)
         except CapitalUnreadable as problem:
-            raise CapitalUnreadable(f"seq {seq}: capital event cannot be read: {problem}") from None
+            raise CapitalUnreadable(f"seq {seq}: {UNREADABLE}: {problem}") from None
         if event.kind == CapitalKind.OPENING:
             held = self.opening.get(event.asset, ZERO) + event.amount
             self.opening[event.asset] = held
@@ -131,22 +136,22 @@ class Capital:
         self.net_basis += self._basis_delta(event, value)
         self.contributed += value
         self.seq = seq
-        self._explained(event.asset, event.amount)
         if event.kind != CapitalKind.OPENING:
             self.events += 1
             self._count(event.asset, event.amount)
+            self._explained(event.asset, event.amount)
         return value
 
-    def told_before(self, asset: str, amount: Decimal) -> Decimal:
-        """How much of a capital event the wallet's own figure holds already: a transfer is made at
-        the venue first, and what it brought stands there as a difference until it is booked."""
+    def told_before(self, asset: str, delta: Decimal) -> Decimal:
+        """How much of a capital event the wallet's own figure holds already: a transfer happens at
+        the venue first, and is a drift that nobody could explain until it is booked."""
         anchor = self.anchors.get(asset)
-        if anchor is None or abs(anchor.drift - amount) >= abs(anchor.drift):
+        if anchor is None or abs(anchor.drift - delta) >= abs(anchor.drift):
             return ZERO
-        return amount
+        return delta
 
-    def _explained(self, asset: str, amount: Decimal) -> None:
-        told = self.told_before(asset, amount)
+    def _explained(self, asset: str, delta: Decimal) -> None:
+        told = self.told_before(asset, delta)
         if told:
             self.anchors[asset].drift -= told
 
@@ -168,12 +173,10 @@ class Capital:
         """Fold a conversion in: only what it realized moves capital."""
         self.converted += event.realized
         self.events += 1
-        for asset, amount in (
-            (event.from_asset, -event.from_amount),
-            (event.to_asset, event.to_amount),
-        ):
-            self._explained(asset, amount)
+        legs = (event.from_asset, -event.from_amount), (event.to_asset, event.to_amount)
+        for asset, amount in legs:
             self._count(asset, amount)
+            self._explained(asset, amount)
         if event.realized:
             self.moved(seq)
 
@@ -194,8 +197,7 @@ class Capital:
         anchor = self.anchors.get(asset)
         if anchor is None or not venue_us or venue_us > anchor.venue_us or not delta:
             return
-        fits = (delta > 0) == (anchor.drift > 0) and abs(delta) <= abs(anchor.drift)
-        if venue_us < anchor.venue_us or fits:
+        if venue_us < anchor.venue_us or anchor.has_room_for(delta):
             anchor.drift -= delta
 
     def _told(self, asset: str, venue_us: int) -> None:

@@ -24,6 +24,7 @@ from fsm.order import OrderTrigger as OrderT
 from fsm.position import TABLE as POSITION_TABLE
 from fsm.position import PositionState
 from fsm.position import PositionTrigger as PositionT
+from storage.capital import UNREADABLE, CapitalUnreadable, value_of
 
 
 @define(slots=True)
@@ -67,6 +68,7 @@ class Laws:
     _sessions: dict[str, int | None] = field(factory=dict)
     _undecided: dict[str, int] = field(factory=dict)
     _signals: set[str] = field(factory=set)
+    _quotes: set[str] = field(factory=set)
 
     def see(self, at: Recorded) -> None:
         """Check one event against everything before it."""
@@ -238,9 +240,20 @@ class Laws:
 
     def _session_started(self, seq: int, e: ev.SessionStarted) -> None:
         self._count("sessions")
+        self._quotes |= {spec.quote for spec in e.instruments}
         if e.session_id in self._sessions:
             self.report(seq, f"session {e.session_id} starts a second time")
         self._sessions[e.session_id] = e.started_at_us
+
+    def _capital(self, seq: int, e: ev.CapitalRecorded) -> None:
+        self._count("capital_events")
+        try:
+            value = value_of(e, self._quotes or {e.asset})
+        except CapitalUnreadable as problem:
+            self.report(seq, f"{UNREADABLE}: {problem}")
+            return
+        if e.value is not None and e.value != value:
+            self.report(seq, f"{e.kind} of {e.amount} {e.asset} is worth {value}, not {e.value}")
 
     def _session_ended(self, seq: int, e: ev.SessionEnded) -> None:
         started = self._sessions.get(e.session_id)
@@ -295,6 +308,7 @@ _HANDLERS: dict[type, Callable[[Laws, int, Any], None]] = {
     ev.ExitDecided: Laws._position_moved,
     ev.SessionStarted: Laws._session_started,
     ev.SessionEnded: Laws._session_ended,
+    ev.CapitalRecorded: Laws._capital,
     ev.SignalRaised: Laws._raised,
     ev.SignalDecided: Laws._decided,
 }

@@ -19,20 +19,25 @@ from typing import Any
 from attrs import define, field
 
 from fsm import events as ev
+from fsm.figures import net_of
 from fsm.instrument import Instrument
-from fsm.money import DIVISION, ONE, ZERO, divide
+from fsm.money import DIVISION, EXACT, ONE, ZERO, divide
 from fsm.order import TERMINAL
 from fsm.pnl import Holding, apply_fill
 from fsm.position import ENDED
-from fsm.vocabulary import OrderRole, Side
-from storage.account_view import AccountView, Balance
+from fsm.vocabulary import CapitalKind, OrderRole, Side
+from storage.account_view import AccountView, Balance, account_view
 from storage.capital import Capital
+from storage.exposures import Exposures
 from storage.inventory import Inventory
 from storage.provenance import Provenance
-from storage.reserves import EXACT, Exposure, Reserve, summed
+from storage.reserves import Reserve
+from storage.session_sums import Before, session_began, since
 
 #: Causes of a position's change that no order of ours stands behind.
 AT_VENUE = frozenset({"manual_trade", "liquidation", "adl"})
+#: Adopted or valued late: it was there all along.
+_FROM_THE_START = (CapitalKind.OPENING, CapitalKind.INIT_BASIS)
 
 
 @define(slots=True)
@@ -47,29 +52,30 @@ class Ledger:
     realized_pnl: Decimal = ZERO
     fees_paid: Decimal = ZERO
     funding: Decimal = ZERO
-    session_realized: Decimal = ZERO
-    session_fees: Decimal = ZERO
-    session_funding: Decimal = ZERO
+    slippage: Decimal = ZERO
+    """What fills cost against the price that was intended, positive where worse; quote units."""
+    slippage_unknown: int = 0
+    """Fills of which no slippage can be stated."""
+    before: Before = field(factory=Before)
     inventory: Inventory = field(factory=Inventory)
     reserves: dict[str, Reserve] = field(factory=dict)
-    exposures: dict[str, Exposure] = field(factory=dict)
-    leverages: dict[str, Decimal] = field(factory=dict)
+    exposures: Exposures = field(factory=Exposures)
     nets: dict[str, Holding] = field(factory=dict)
     others: dict[str, Holding] = field(factory=dict)
     """What of `nets` orders of somebody else hold: no position of ours realizes it."""
     last_net: tuple[str, Decimal] = ("", ZERO)
     """The last fill on a margined instrument (order/trade), and what the net position realized."""
+    trade_us: int = 0
+    """When the venue made the trade that was told of last; 0: it is not known."""
     reserved: dict[str, Decimal] = field(factory=dict)
-    margin: Decimal = ZERO
-    notional: Decimal = ZERO
     resolved: dict[str, Decimal] = field(factory=dict)
     """What a unit of an instrument that was settled for good paid, quote units."""
 
     def apply(self, event: ev.Event, seq: int) -> None:
-        """Fold one event in."""
-        self.seq = seq
+        """Fold one event in. `seq` stays that of the last event that the account heeds."""
         handler = _FOLDS.get(type(event))
         if handler is not None:
+            self.seq = seq
             handler(self, event)
 
     # ---------------------------------------------------------------------------- what it says
@@ -83,20 +89,24 @@ class Ledger:
     @property
     def margin_used(self) -> Decimal:
         """Initial margin of the open perpetual positions, quote units."""
-        return DIVISION.plus(self.margin)
+        return DIVISION.plus(self.exposures.margin)
 
     @property
     def open_notional(self) -> Decimal:
         """Open quantity at basis, over all positions that a strategy opened, quote units."""
-        return DIVISION.plus(self.notional)
+        return DIVISION.plus(self.exposures.notional)
 
     @property
     def capital(self) -> Decimal:
         """What was put in plus realized PnL and funding minus fees, what somebody else's orders did
         to the margin wallets, and what these held beyond all that; quote units."""
         funds = self.funds
-        earned = self.realized_pnl + self.funding - self.fees_paid + funds.converted
-        return funds.contributed + earned + funds.others + funds.drift
+        return funds.contributed + self.net_pnl + funds.others + funds.drift
+
+    @property
+    def net_pnl(self) -> Decimal:
+        """Realized PnL, conversions and funding less fees, quote units."""
+        return net_of(self.realized_pnl, self.funds.converted, self.funding, self.fees_paid)
 
     @property
     def net_basis(self) -> Decimal:
@@ -127,33 +137,20 @@ class Ledger:
 
     def view(self) -> AccountView:
         """The account as published."""
-        assets = sorted(self.totals.keys() | self.reserved.keys())
-        sources = self.provenance
-        return AccountView(
-            capital=self.capital,
-            capital_source=self.funds.source,
-            capital_seq=self.funds.seq,
-            net_basis=self.net_basis,
-            realized_pnl=self.realized_pnl,
-            realized_by={
-                "exchange": sources.exchange,
-                "kernel_estimate": sources.kernel_estimate,
-                "inferred": sources.inferred,
-            },
-            realized_provisional=sources.provisional_sum,
-            fees_paid=self.fees_paid,
-            funding=self.funding,
-            wallet=self.wallet,
-            unpriced=dict(self.funds.unpriced),
-            event_seq=self.seq,
-            balances={asset: self.balance(asset) for asset in assets},
-            wac=self.inventory.prices(),
-            margin_used=self.margin_used,
-            margin_free=self._margin_free(),
-            open_notional=self.open_notional,
-        )
+        return account_view(self)
 
-    def _margin_free(self) -> Decimal:
+    @property
+    def session_realized(self) -> Decimal:
+        """Gross, of the session so far; quote units."""
+        return since(self.realized_pnl, self.before.realized)
+
+    @property
+    def session_fees(self) -> Decimal:
+        """Of the session so far; a cost is positive."""
+        return since(self.fees_paid, self.before.fees)
+
+    @property
+    def margin_free(self) -> Decimal:
         """What an entry may still ask for: the wallets less margin and open orders' reserves."""
         wallets = [self.balance(asset) for asset in self.margin_assets]
         return max(sum((one.free for one in wallets), ZERO) - self.margin_used, ZERO)
@@ -165,11 +162,15 @@ class Ledger:
 
     def _session_started(self, event: ev.SessionStarted) -> None:
         self.instruments |= {instrument.name: instrument for instrument in event.instruments}
-        self.session_realized = self.session_fees = self.session_funding = ZERO
+        self.provenance.session_started(self.seq)
+        self.before = session_began(event.session_id, self)
 
     def _capital(self, event: ev.CapitalRecorded) -> None:
         quotes = self.quotes or {event.asset}
+        basis_before = self.net_basis
         self.funds.record(event, self.seq, quotes)
+        if event.kind in _FROM_THE_START:
+            self.before.basis += self.net_basis - basis_before
         if event.amount:
             self._move(event.asset, event.amount)
         for asset, price in event.prices.items():
@@ -196,8 +197,7 @@ class Ledger:
 
     def _funding(self, event: ev.FundingBooked) -> None:
         self._move(event.asset, event.amount)
-        self.funding += event.amount
-        self.session_funding += event.amount
+        self.funding = EXACT.add(self.funding, event.amount)
         if event.amount:
             self.funds.moved(self.seq)
             self.funds.explain(event.asset, event.amount, event.venue_us)
@@ -211,7 +211,8 @@ class Ledger:
             return
         self.funds.explain(event.asset, event.cash, event.venue_us)
         if instrument.is_margined:
-            self._others(instrument, -self.others.get(instrument.name, Holding()).qty, event.payout)
+            held = self.others.get(instrument.name, Holding())
+            self._others(instrument, -held.qty, event.payout)
             self.nets.pop(instrument.name, None)
             return
         self._move(instrument.base, -event.qty)
@@ -263,8 +264,10 @@ class Ledger:
             self._release(event.client_order_id)
         else:
             self._move_rest(event.client_order_id, -event.qty)
-        self.provenance.filled(event)
-        self._cash(event, event.qty, event.fee, 0 if event.timeless else event.venue_us)
+        self._slipped(event.slippage_quote, 1)
+        self.provenance.filled(event, self.seq)
+        self.trade_us = 0 if event.timeless else event.venue_us
+        self._cash(event, event.qty, event.fee)
         self._average_cost(event)
 
     def _voided(self, event: ev.OrderFillVoided) -> None:
@@ -272,22 +275,26 @@ class Ledger:
             self._release(event.client_order_id)
         else:
             self._move_rest(event.client_order_id, event.qty)
+        self._slipped(event.slippage_quote, -1)
         self.provenance.final(event)
-        self._cash(event, -event.qty, -event.fee, 0)
+        self.trade_us = 0  # an anchor cannot have held what nobody knew
+        self._cash(event, -event.qty, -event.fee)
         self._average_cost(event)
+
+    def _slipped(self, slippage: Decimal | None, sign: int) -> None:
+        if slippage is None:
+            self.slippage_unknown += sign
+        elif slippage:
+            self.slippage = EXACT.add(self.slippage, slippage if sign > 0 else -slippage)
 
     def _settled(self, event: ev.OrderFillSettled) -> None:
         self.provenance.final(event)
+        self.trade_us = event.venue_us
         if event.fee_asset is not None and event.fee_delta:
             self._move(event.fee_asset, -event.fee_delta)
+            self.funds.explain(event.fee_asset, -event.fee_delta, event.venue_us)
 
-    def _cash(
-        self,
-        event: ev.OrderFilled | ev.OrderFillVoided,
-        qty: Decimal,
-        fee: Decimal,
-        venue_us: int,
-    ) -> None:
+    def _cash(self, event: ev.OrderFilled | ev.OrderFillVoided, qty: Decimal, fee: Decimal) -> None:
         instrument = self.instruments.get(event.instrument)
         if instrument is None:
             return
@@ -298,7 +305,7 @@ class Ledger:
         if instrument.is_margined:
             realized = self._net(instrument, signed, event.price)
             self.last_net = f"{event.client_order_id}/{event.trade_id}", realized
-            self.funds.explain(instrument.quote, realized - paid, venue_us)
+            self.funds.explain(instrument.quote, realized - paid, self.trade_us)
             if event.position_id is None:
                 self._others(instrument, signed, event.price, paid)
             return
@@ -307,7 +314,7 @@ class Ledger:
             return
         cash = -signed * event.price
         self._move(instrument.quote, cash)
-        self.funds.explain(instrument.quote, cash - paid, venue_us)
+        self.funds.explain(instrument.quote, cash - paid, self.trade_us)
 
     def _others(
         self, instrument: Instrument, signed: Decimal, price: Decimal | None, fee: Decimal = ZERO
@@ -339,16 +346,14 @@ class Ledger:
         self.inventory.traded(instrument.base, event.side, qty, event.price, is_void=is_void)
 
     def _opened(self, event: ev.PositionOpened) -> None:
-        self.leverages[event.position_id] = event.leverage
+        self.exposures.opened(event)
 
     def _position(self, event: ev.PositionChanged) -> None:
         instrument = self.instruments.get(event.instrument)
-        self.realized_pnl += event.realized_delta
-        self.fees_paid += event.fee_quote
-        self.session_realized += event.realized_delta
-        self.session_fees += event.fee_quote
         self.provenance.changed(event)
         if event.realized_delta or event.fee_quote:
+            self.realized_pnl = EXACT.add(self.realized_pnl, event.realized_delta)
+            self.fees_paid = EXACT.add(self.fees_paid, event.fee_quote)
             self.funds.moved(self.seq)
         if instrument is not None:
             # What a fill without a price brought is known with its settlement (P01).
@@ -361,13 +366,15 @@ class Ledger:
             if event.cause in AT_VENUE:
                 cash += self._traded_away(instrument, event.qty_delta, event.price)
             if cash:
-                self.funds.explain(instrument.quote, cash, event.venue_us)
+                of_order = event.client_order_id is not None
+                told_us = self.trade_us if of_order else event.venue_us
+                self.funds.explain(instrument.quote, cash, told_us)
             if instrument.is_margined and event.cause == "void":
                 net = self.net(instrument.name)
                 if net.qty and net.basis is None:
                     # It came back without a price; what it cost is the position's to know.
                     self.nets[instrument.name] = Holding(net.qty, event.basis_price)
-        self._expose(event, margined=instrument is not None and instrument.is_margined)
+        self.exposures.changed(event, instrument)
 
     def _traded_away(
         self, instrument: Instrument, delta: Decimal, price: Decimal | None
@@ -384,48 +391,28 @@ class Ledger:
         self._move(instrument.quote, -delta * price)
         return -delta * price
 
-    def _expose(self, event: ev.PositionChanged, *, margined: bool) -> None:
-        if event.state in ENDED:
-            self._forget(event.position_id)
-            return
-        self._unexpose(event.position_id)
-        if event.qty == 0 or event.basis_price is None:
-            return
-        notional = EXACT.multiply(EXACT.abs(event.qty), event.basis_price)
-        # A position that was over and is open again has lost its leverage: 1 asks for the most.
-        leverage = self.leverages.get(event.position_id, ONE)
-        margin = divide(notional, leverage) if margined else ZERO
-        self.exposures[event.position_id] = Exposure(notional, margin)
-        self.notional = EXACT.add(self.notional, notional)
-        self.margin = EXACT.add(self.margin, margin)
-
-    def _unexpose(self, position_id: str) -> None:
-        exposure = self.exposures.pop(position_id, None)
-        if exposure is not None:
-            self.notional = EXACT.subtract(self.notional, exposure.notional)
-            self.margin = EXACT.subtract(self.margin, exposure.margin)
-
-    def _forget(self, position_id: str) -> None:
-        self._unexpose(position_id)
-        self.leverages.pop(position_id, None)
-
     def _compared(self, event: ev.PnlCompared) -> None:
         self.provenance.compared(event)
 
     def _position_moved(self, event: ev.PositionMoved) -> None:
         if event.state in ENDED:
-            self._forget(event.position_id)
+            self.exposures.forget(event.position_id)
 
     # ---------------------------------------------------------------------------------- checking
 
     def recomputed(self) -> dict[str, Decimal]:
         """The running totals summed anew from what they stand for; `verify` and tests compare."""
-        return summed(self.reserves.values(), self.exposures.values())
+        sums: dict[str, Decimal] = {}
+        for reserve in self.reserves.values():
+            key = f"reserved {reserve.asset}"
+            sums[key] = EXACT.add(sums.get(key, ZERO), reserve.amount)
+        sums |= self.exposures.recomputed()
+        return {key: value for key, value in sums.items() if value}
 
     def running(self) -> dict[str, Decimal]:
         """The running totals as they are kept, named as in `recomputed`."""
         sums = {f"reserved {asset}": held for asset, held in self.reserved.items()}
-        sums |= {"margin": self.margin, "notional": self.notional}
+        sums |= self.exposures.running()
         return {key: value for key, value in sums.items() if value}
 
 

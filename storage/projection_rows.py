@@ -58,6 +58,8 @@ def when(us: int) -> str:
 
 @on(ev.SessionStarted)
 def _session_started(batch: Batch, at: Recorded, e: ev.SessionStarted) -> None:
+    if e.previous is not None:
+        batch.update("sessions", e.previous.session_id, e.previous.columns())
     batch.session_id = e.session_id
     batch.insert(
         "sessions",
@@ -90,7 +92,8 @@ def _session_ended(batch: Batch, at: Recorded, e: ev.SessionEnded) -> None:
             "clean": int(e.clean),
             "truth": e.truth,
             "ticks": e.ticks,
-        },
+        }
+        | ({} if e.figures is None else e.figures.columns()),
     )
 
 
@@ -201,6 +204,7 @@ def _order_filled(batch: Batch, at: Recorded, e: ev.OrderFilled) -> None:
             "liquidity": e.liquidity,
             "provenance": e.provenance,
             "realized_pnl": e.realized_pnl,
+            "slippage_quote": e.slippage_quote,
             "late": int(e.late),
             "venue_time": iso_utc(e.venue_us),
             "at": when(at.at_us),
@@ -209,6 +213,8 @@ def _order_filled(batch: Batch, at: Recorded, e: ev.OrderFilled) -> None:
     row = _touch(at, e.state)
     row |= {"filled_qty": e.filled_qty, "avg_price": e.avg_price, "fees": e.fees}
     batch.update("orders", e.client_order_id, row)
+    if e.slippage_quote is not None:
+        batch.add_decimal("orders", e.client_order_id, "slippage_quote", e.slippage_quote)
     if e.status is FillStatus.PROVISIONAL:
         batch.add_decimal("orders", e.client_order_id, "provisional_qty", e.qty)
     flags = [name for name, held in (("late_fill", e.late), ("overfill", e.overfill)) if held]
@@ -238,6 +244,8 @@ def _fill_voided(batch: Batch, at: Recorded, e: ev.OrderFillVoided) -> None:
     if batch.current("fills", fill_id, "status") == FillStatus.PROVISIONAL:
         batch.add_decimal("orders", e.client_order_id, "provisional_qty", -e.qty)
     batch.update("fills", fill_id, {"status": FillStatus.VOIDED})
+    if e.slippage_quote is not None:
+        batch.add_decimal("orders", e.client_order_id, "slippage_quote", -e.slippage_quote)
     row = _touch(at, e.state)
     row |= {"filled_qty": e.filled_qty, "avg_price": e.avg_price, "fees": e.fees}
     batch.update("orders", e.client_order_id, row)

@@ -17,11 +17,10 @@ from typing import Any
 from attrs import asdict, frozen
 
 from fsm.timestamps import iso_utc
-from storage.backup import (
-    Examined,
+from storage.backup import Examined, examined
+from storage.copying import (
     copy_pages,
     drop_manifest,
-    examined,
     pinned,
     pinned_venue,
     remove_with_logs,

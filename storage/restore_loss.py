@@ -11,7 +11,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from storage.backup import Examined, pinned
+from storage.backup import Examined
+from storage.copying import pinned
 from storage.journal import Head, JournalDamaged, JournalReader, read_head
 from storage.schema import SchemaTooNew, version_of
 

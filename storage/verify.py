@@ -13,8 +13,9 @@ from pathlib import Path
 from attrs import define, field, frozen
 from sqlite_utils import Database
 
-from fsm.events import OrderAcknowledged, Recorded
+from fsm.events import OrderAcknowledged, Recorded, SessionEnded, SessionStarted
 from storage.backup import check_manifest, manifest_of
+from storage.capital import CapitalUnreadable
 from storage.journal import (
     GENESIS,
     Head,
@@ -29,6 +30,7 @@ from storage.ledger import Ledger
 from storage.projections import Projector, compare
 from storage.schema import PROJECTION_STATE, PROJECTIONS, SCHEMA_VERSION, create_projections
 from storage.schema import version_of as schema_version_of
+from storage.session_sums import session_figures
 
 _PROBLEMS_MAX = 200
 _CHUNK = 2_000
@@ -81,6 +83,16 @@ def _unreadable(problem: sqlite3.Error) -> VerifyReport:
         problems=(f"the database cannot be read: {problem}",),
         checks={},
     )
+
+
+def _applied(ledger: Ledger | None, at: Recorded) -> Ledger | None:
+    """The ledger with one event more; None from an event on that it cannot read: a law says so."""
+    try:
+        if ledger is not None:
+            ledger.apply(at.event, at.seq)
+    except CapitalUnreadable:
+        return None
+    return ledger
 
 
 @define
@@ -146,13 +158,16 @@ class _Verification:
         """One pass over the journal feeds the laws, the ledger and a second set of projections."""
         keys = _KeysByTurn(self.conn)
         laws = Laws(report=self._law, keys_of_turn=keys.up_to)
-        ledger, tables = Ledger(), self._tables()
+        ledger: Ledger | None = Ledger()
+        tables = self._tables()
         seen, chunk = 0, list[Recorded]()
         try:
             for recorded in reader.verified():
                 laws.see(recorded)
                 self._identity(recorded)
-                ledger.apply(recorded.event, recorded.seq)
+                if ledger is not None:
+                    self._figures(recorded, ledger)
+                ledger = _applied(ledger, recorded)
                 seen = recorded.seq
                 if tables is not None and seen <= tables.until:
                     chunk.append(recorded)
@@ -160,7 +175,8 @@ class _Verification:
                         tables.projector.apply(chunk)
                         chunk = []
             laws.finish()
-            self._totals(ledger)
+            if ledger is not None:
+                self._totals(ledger)
             self._stray_keys(head)
         except JournalDamaged as damage:
             self.problem(str(damage))  # beyond it nothing can be trusted, tables included
@@ -189,6 +205,24 @@ class _Verification:
                 f"journal: the identity index has {row[0] if row else 'nothing'} for venue order "
                 f"{event.venue_order_id} of seq {recorded.seq}"
             )
+
+    def _figures(self, recorded: Recorded, ledger: Ledger) -> None:
+        """What a session told of itself, or the next one of it, is what the fold says (L7)."""
+        event, told = recorded.event, None
+        if isinstance(event, SessionEnded):
+            told = event.figures
+        elif isinstance(event, SessionStarted):
+            told = event.previous
+        if told is None:
+            return
+        self.checks["session_figures"] = self.checks.get("session_figures", 0) + 1
+        folded = session_figures(ledger)
+        for name, value in folded.columns().items():
+            if told.columns()[name] != value:
+                self.problem(
+                    f"seq {recorded.seq}: session {told.session_id} tells {name} "
+                    f"{told.columns()[name]}, the fold says {value}"
+                )
 
     def _law(self, seq: int, what: str) -> None:
         self.problem(f"seq {seq}: {what}")

@@ -36,9 +36,11 @@ def backup(destination: Path, /, *, json: Json = False, place: Place = HERE) -> 
     """
     from actors.cli import output
     from actors.cli.database import open_database
-    from actors.settings import backup_plan, backups_folder
+    from actors.damage import way_out
+    from actors.settings import backup_folders, backup_plan, backups_folder
     from storage.backup import BackupExists, BackupFailed, make_backup
     from storage.backup_folder import MANUAL, made_folder
+    from storage.journal import JournalDamaged
 
     database = place.database()
     open_database(database).close()
@@ -51,6 +53,9 @@ def backup(destination: Path, /, *, json: Json = False, place: Place = HERE) -> 
     venue = backup_plan(config, database).venue
     try:
         made = make_backup(database, destination, reason=MANUAL, venue=venue, folder=folder)
+    except JournalDamaged as damage:
+        advice = way_out(database, backup_folders(config, database))
+        raise CommandFailed(f"{damage}; {advice}", REFUSED) from damage
     except BackupExists as problem:
         raise CommandFailed(str(problem), REFUSED) from problem
     except BackupFailed as problem:
@@ -186,6 +191,7 @@ def _restore(
     json: bool,
 ) -> int:
     from actors.cli import output
+    from storage.journal import restore_marker
     from storage.restore import finish_restore, present_files
     from storage.restore import restore as put_in_place
     from storage.restore_loss import loss
@@ -207,10 +213,11 @@ def _restore(
         try:
             aside = put_in_place(found, database, venue)
         except (sqlite3.OperationalError, OSError) as problem:
+            what = "not restored, nothing was changed"
+            if restore_marker(database).exists():
+                what = f"half restored; `holdfast restore --db {database}` goes on"
             raise CommandFailed(
-                f"{database}: not restored, nothing was changed: {problem}; look at the disk and "
-                "its permissions",
-                UNAVAILABLE,
+                f"{database}: {what}: {problem}; look at the disk and its permissions", UNAVAILABLE
             ) from problem
         document |= {"restored": True, "kept_as": None if aside is None else str(aside)}
     if json:

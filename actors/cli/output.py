@@ -6,15 +6,21 @@ Data goes to standard output, everything else to standard error.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fsm.money import shown
+
 _WIDE = 240
+#: A figure with more decimals than a person reads; every digit is in the JSON.
+_LONG = re.compile(r"-?\d+\.\d{9,}")
 
 
 def print_json(document: object) -> None:
@@ -63,7 +69,8 @@ def cell(value: object) -> str:
         return ", ".join(str(item) for item in value) or "-"
     if isinstance(value, dict):
         return ", ".join(f"{key} {inner}" for key, inner in value.items()) or "-"
-    return str(value)
+    text = str(value)
+    return shown(Decimal(text)) if _LONG.fullmatch(text) else text
 
 
 def _numeric(value: object) -> bool:

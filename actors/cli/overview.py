@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
-from actors.cli.output import print_fields, print_table
+from actors.cli.output import cell, print_fields, print_table
+from fsm.money import shown_pct
 
 _MIB = 1024 * 1024
 _ENDED = ("CLOSED", "CANCELLED_BY_ENGINE")
@@ -55,13 +57,123 @@ def _print_mode(mode: dict[str, Any]) -> None:
 
 
 def print_account(account: dict[str, Any]) -> None:
-    """Figures, then one line an asset."""
-    names = ("capital", "capital_source", "equity", "net_basis", "realized_pnl", "fees_paid")
-    fields = [(name, account[name]) for name in names]
+    """The short form: figures, then one line an asset."""
+    fields = [(name, account[name]) for name in ("capital", "capital_source", "equity")]
+    fields += [(name, account[name]) for name in ("net_basis", "realized_pnl", "fees_paid")]
+    fields += [("net_pnl", account["net_pnl"]), ("return", returned(account))]
     fields += [("margin_used", account["margin"]["used"]), ("as of seq", account["event_seq"])]
     print_fields("Account", fields)
-    balances = [{"asset": k} | v for k, v in account["balances"].items()]
-    print_table(balances, ("asset", "total", "reserved", "free"), empty="  no balances")
+    print_balances(account)
+
+
+def print_balances(account: dict[str, Any]) -> None:
+    """One line an asset, with its average cost where that is known."""
+    balances = [
+        {"asset": asset, **held, "average_cost": account["wac"].get(asset)}
+        for asset, held in account["balances"].items()
+    ]
+    columns = ("asset", "total", "reserved", "free", "average_cost")
+    print_table(balances, columns, empty="  no balances")
+
+
+def returned(figures: dict[str, Any]) -> str:
+    """The return, or why there is none."""
+    if figures["return_pct"] is None:
+        return f"none: {figures['return_note']}" if figures["return_note"] else "-"
+    return shown_pct(Decimal(figures["return_pct"]))
+
+
+def print_account_in_full(account: dict[str, Any]) -> None:
+    """Every figure with how well it is known, balances, and what waits for a person."""
+    source = f"{account['capital_source']}, seq {account['capital_seq']}"
+    wallet = account["e_wallet_balance"]
+    fields: list[tuple[str, object]] = [
+        ("capital", f"{cell(account['capital'])}  ({source})"),
+        ("equity", f"{cell(account['equity'])}  (with unrealized)"),
+        *([] if wallet is None else [("margin wallets", wallet)]),
+        ("net basis", account["net_basis"]),
+    ]
+    print_fields("Account", [*fields, ("as of seq", account["event_seq"])])
+    print_fields("Since the first session", list(_performance(account).items()))
+    margin = account["margin"]
+    print_fields("Margin", [("used", margin["used"]), ("free", margin["free"])])
+    print_balances(account)
+    if account["unpriced"]:
+        print_fields(
+            "Opening balances without a price: in no figure (holdfast capital init-basis)",
+            list(account["unpriced"].items()),
+        )
+    if account["proposals"]:
+        print_fields(
+            "The venue and the books differ: proposed, not booked",
+            [
+                (f"{one['event']} {one['amount']} {one['asset']}", one["command"])
+                for one in account["proposals"]
+            ],
+        )
+
+
+def _performance(account: dict[str, Any]) -> dict[str, object]:
+    """Gross to net, line by line, each with its provenance."""
+    by, unknown = account["realized_by"], account["slippage_unknown_fills"]
+    sources = [f"{source} {cell(by[source])}" for source in by if Decimal(by[source])]
+    sources += _hanging(account["realized_provisional"])
+    lines: dict[str, object] = {
+        "realized, gross": _with(account["realized_pnl"], sources),
+        "fees": _with(account["fees_paid"], _hanging(account["fees_provisional"])),
+        "funding": account["funding"],
+    }
+    if Decimal(account["converted"]):
+        lines["conversions"] = account["converted"]
+    slipped = _hanging(account["slippage_provisional"])
+    slipped += [f"{unknown} fills unknown"] if unknown else []
+    return lines | {
+        "net": account["net_pnl"],
+        "return on net basis": returned(account),
+        "unrealized": _with(account["unrealized_pnl"], _marks(account)),
+        "slippage": _with(account["slippage_quote"], slipped),
+    }
+
+
+def _hanging(part: str) -> list[str]:
+    return [f"provisional {cell(part)}"] if Decimal(part) else []
+
+
+def _marks(account: dict[str, Any]) -> list[str]:
+    """Open positions without a quote count at their basis: that is said, not shown as a zero."""
+    unmarked = ", ".join(account["unmarked"])
+    return [f"NO QUOTE of {unmarked}: counted at basis" if unmarked else "estimate at the marks"]
+
+
+def _with(figure: str, notes: list[str]) -> str:
+    return f"{cell(figure)}  ({', '.join(notes)})" if notes else cell(figure)
+
+
+def print_sessions(found: list[dict[str, Any]]) -> None:
+    """One line a session of how it went, and one of what it earned."""
+    life = "session_id mode venue started_at ended_at halt_reason clean truth recovery orders fills"
+    print_table(found, [*life.split(), "positions_closed", "ticks"], empty="No sessions.")
+    if not found:
+        return
+    rows = [
+        {
+            "session_id": row["session_id"],
+            "gross": row["realized_pnl"],
+            "fees": row["fees"],
+            "funding": row["funding"],
+            "net": row["net_pnl"],
+            "slippage": row["slippage_quote"],
+            "basis": row["basis"],
+            "return": returned(row),
+            "exchange": row["realized_exchange"],
+            "estimated": row["realized_estimate"],
+            "inferred": row["realized_inferred"],
+            "provisional": row["realized_provisional"],
+        }
+        for row in found
+    ]
+    columns = "session_id gross fees funding net slippage basis return exchange estimated inferred"
+    print_table(rows, [*columns.split(), "provisional"], empty="", title="What they earned")
 
 
 def print_recorder(recorder: dict[str, Any]) -> None:

@@ -61,14 +61,18 @@ def status(
 
 
 def account(*, json: Json = False, place: Place = HERE) -> int:
-    """Capital, balances, margin, realized PnL and fees."""
+    """Capital, PnL gross and net, fees, funding, slippage, return, balances, margin.
+
+    Each figure with how much of it is provisional, estimated or inferred. People see 8 decimals;
+    --json has every digit.
+    """
     found = state_of(place.database(), everything=False)["account"]
     from actors.cli import output, overview
 
     if json:
         output.print_json(found)
     else:
-        overview.print_account(found)
+        overview.print_account_in_full(found)
     return 0
 
 
@@ -173,16 +177,32 @@ def _unresolved(database: Path, limit: int | None, json: bool) -> int:
 
 
 def sessions(*, limit: Limit = None, json: Json = False, place: Place = HERE) -> int:
-    """Every session with its end and why it ended, oldest first."""
+    """Every session: what it earned, how much of that is certain, and why it ended, oldest first.
+
+    What is booked in a session counts in it, whichever session the order is of. The figures of
+    one that ended are as they were known then; the one that runs has its own up to now.
+    """
     check_count("--limit", limit, 1)
-    found = _rows(place.database(), "sessions", limit=limit)
+    database = place.database()
+    found = _rows(database, "sessions", limit=limit)
     for row in found:
         for name in ("clean", "recovery"):
             row[name] = None if row[name] is None else bool(row[name])
-    columns = (
-        "session_id mode venue started_at ended_at halt_reason clean truth recovery orders fills"
-    )
-    _show(found, columns + " positions_closed ticks", json, "No sessions.")
+    if found and found[-1]["ended_at"] is None:
+        # It runs, or was killed and nobody has started since: the fold has its figures.
+        session = state_of(database, everything=False)["session"]
+        if session["id"] == found[-1]["session_id"]:
+            found[-1] |= session["figures"]
+    for row in found:
+        row["return_note"] = row["return_note"] or ""
+    if json:
+        from actors.cli import output
+
+        output.print_json(found)
+    else:
+        from actors.cli import overview
+
+        overview.print_sessions(found)
     return 0
 
 

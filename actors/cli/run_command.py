@@ -159,13 +159,15 @@ def observe(launch: Launch, running: AlreadyRunning, *, as_json: bool) -> int:
 
 def observed_line(document: dict[str, Any]) -> str:
     """One line of another process's state."""
+    from actors.cli.output import cell
+
     account, journal = document["account"], document["journal"]
     held = [
         p for p in document["positions"].values() if p["state"] in ("MONITORING", "EXIT_PENDING")
     ]
     return (
-        f"{document['mode']['state']}  positions {len(held)}  capital {account['capital']}  "
-        f"fees {account['fees_paid']}  seq {journal['seq']}"
+        f"{document['mode']['state']}  positions {len(held)}  capital "
+        f"{cell(account['capital'])}  fees {cell(account['fees_paid'])}  seq {journal['seq']}"
     )
 
 

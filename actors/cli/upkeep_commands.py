@@ -103,7 +103,11 @@ def _with_snapshot(report: VerifyReport, path: Path) -> VerifyReport:
 
 
 def _damaged(report: VerifyReport, path: Path) -> bool:
-    """The chain, the head or the pages: what a rebuild cannot cure."""
+    """The chain, the head, the pages, or capital that nobody can read: what no rebuild cures."""
+    from storage.capital import UNREADABLE
+
+    if any(UNREADABLE in problem for problem in report.problems):
+        return True
     record = ("journal: ", "database file: ", "the database cannot be read", str(path))
     return any(problem.startswith(record) for problem in report.problems)
 
@@ -111,7 +115,8 @@ def _damaged(report: VerifyReport, path: Path) -> bool:
 def rebuild(*, json: Json = False, place: Place = HERE) -> int:
     """Drop every table that is derived from the journal and fold it anew.
 
-    Refused while a service holds the database, and when the journal is damaged.
+    Refused while a service holds the database, and when the journal is damaged or holds a capital
+    event that cannot be read: the tables stay as they are then.
     """
     from actors.cli import output
     from actors.cli.database import open_database
@@ -136,10 +141,18 @@ def rebuild(*, json: Json = False, place: Place = HERE) -> int:
     else:
         rows = document["rows"].items()
         output.print_fields(f"{path}: {document['events']} events folded", rows)
+        capital = document["capital"]
+        title = f"capital events after seq {capital['boundary']}: {capital['events']}"
+        output.print_fields(title, capital["deltas"].items())
     return DONE
 
 
 def _rebuild(path: Path) -> dict[str, Any]:
+    from actors.fold import folded
+    from actors.registry import Books
+    from actors.runtime.ids import IdSource
+    from actors.world import Rules, World
+    from fsm.money import plain
     from storage.backup_folder import back_up_before_migration
     from storage.journal import JournalReader, check_head
     from storage.projections import ProjectionRefused
@@ -150,8 +163,8 @@ def _rebuild(path: Path) -> dict[str, Any]:
     reader = JournalReader.open(path)
     try:
         check_head(reader, path)
-        for _ in reader.verified():
-            pass
+        # Whatever stops the fold stops it here, before a table is dropped.
+        delta = folded(reader, Books(World(rules=Rules(), ids=IdSource("")), None)).capital
     finally:
         reader.close()
     back_up_before_migration(path)
@@ -176,7 +189,12 @@ def _rebuild(path: Path) -> dict[str, Any]:
         ) from problem
     finally:
         conn.close()
-    return {"database": str(path), "events": events, "rows": counts}
+    capital = {
+        "boundary": delta.boundary,
+        "events": delta.events,
+        "deltas": {asset: plain(amount) for asset, amount in delta.deltas.items()},
+    }
+    return {"database": str(path), "events": events, "rows": counts, "capital": capital}
 
 
 def doctor(*, json: Json = False, place: Place = HERE) -> int:

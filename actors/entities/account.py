@@ -97,7 +97,8 @@ class Account:
             return Decision.ignore("balance: no margin wallet, compared with the books only")
         if 0 < report.venue_us < world.ledger.funds.told_us.get(report.asset, 0):
             return Decision.ignore("balance: older than what the venue has told of this wallet")
-        return self._anchored(report.asset, report.total, report.venue_us, STREAM, world)
+        told_us = report.venue_us or world.now_us
+        return self._anchored(report.asset, report.total, told_us, STREAM, world)
 
     def _seen(self, seen: msg.WalletSeen, world: World) -> Decision:
         """A comparison found the books in order: what it saw of the wallets is an anchor."""

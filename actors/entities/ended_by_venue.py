@@ -13,7 +13,6 @@ from actors import messages as msg
 from actors.effects import Notify
 from actors.entities import provenance
 from actors.entities.quantity import changed
-from actors.fact_keys import unresolved
 from actors.runtime.actor import Decision
 from fsm import events as ev
 from fsm.money import ZERO, plain
@@ -72,14 +71,9 @@ def on_resolved(position: Position, message: msg.ResolvedForPosition, world: Wor
 def on_closed(position: Position, message: msg.ClosedAtVenue, world: World) -> Decision:
     """Traded away at the venue: booked at its true price or none, and nobody goes on selling what
     is not there (X17)."""
-    fact = message.fact
-    if f"None/{message.trade_id}" in position.booked:
-        return Decision.ignore("duplicate: the position has booked this closing")
-    open_qty = abs(position.qty)
-    if not position.is_open or open_qty == 0:
-        return _kept(message, f"nothing is open of {position.position_id}")
-    if fact.qty is not None and fact.qty <= 0:
-        return _kept(message, f"closes a quantity of {plain(fact.qty)}")
+    fact, open_qty = message.fact, abs(position.qty)
+    if not position.is_open or open_qty == 0 or f"None/{message.trade_id}" in position.booked:
+        return Decision.ignore("closed: nothing is open any more, or it is booked")
     told = open_qty if fact.qty is None else fact.qty
     gone = min(told, open_qty)
     delta = gone.copy_sign(-position.qty)
@@ -126,11 +120,6 @@ def _say(position: Position, decision: Decision, reason: str, what: str) -> None
     alert = ev.AlertRaised(severity="critical", token="CLOSED_EXTERNALLY", text=text)
     decision.effects.append(Notify(alert))
     decision.tells.append(msg.Degrade(_EXTERNALLY, text))
-
-
-def _kept(message: msg.ClosedAtVenue, reason: str) -> Decision:
-    event = unresolved(message.fact, reason)
-    return Decision(events=[event], dedup_keys=[f"{message.dedup_key}|unresolved"])
 
 
 def on_closure_settled(position: Position, message: msg.ClosureSettled, world: World) -> Decision:

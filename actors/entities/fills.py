@@ -200,6 +200,7 @@ def _settled(
         price=mark.price,
         fee_delta=ZERO if fee is None else fee - mark.fee,
         fee_asset=mark.fee_asset or (None if spec is None else spec.quote),
+        venue_us=0 if mark.is_timeless else mark.venue_us,
     )
     kind = settlement_of(event)
     decision = Decision(

@@ -27,7 +27,8 @@ def place(message: msg.PlaceOrder, world: World) -> Decision:
     _validate(message, world)
     spec = world.instruments[message.instrument]
     quote = world.quote(message.instrument)
-    reserve = message.limit_price
+    # The limit of a market order protects it: it is neither what was seen nor what was intended.
+    reserve = message.limit_price if message.type is OrderType.LIMIT else None
     if reserve is None and quote is not None:
         reserve = quote.ask if message.side is Side.BUY else quote.bid
     decision = Decision()

@@ -73,7 +73,7 @@ class Position:
     failures: int = 0
     live: dict[str, LiveOrder] = field(factory=dict)
     unpriced: dict[str, tuple[Decimal, Decimal | None]] = field(factory=dict)
-    """Trade id -> what it moved, and the basis that it was taken from, until its figure comes."""
+    """Exits whose price nobody told -> what they moved, and the basis that it was taken from."""
     booked: dict[str, str] = field(factory=dict)
     """(order/trade) -> the last cause booked for it: a message delivered again changes nothing.
     It grows with the fills of an open position: what was kept in quarantine may come back late."""
@@ -81,8 +81,9 @@ class Position:
     """(order/trade) -> what we make of it, until the venue states its own figure."""
     estimated: int = 0
     """How many closing trades rest on an estimate, those that left `estimates` included."""
-    stated: dict[str, tuple[Decimal, Decimal]] = field(factory=dict)
-    """(order/trade) without a price -> the venue's realized PnL, and what it moved in quote."""
+    stated: dict[str, tuple[Decimal, Decimal, Decimal | None]] = field(factory=dict)
+    """(order/trade) without a price -> the venue's realized PnL, what it moved in quote, and the
+    basis that its quantity was taken from."""
     turn: int = field(default=0, eq=False)
     """The last turn that changed it: it may be forgotten when that one is durable."""
 
@@ -176,8 +177,8 @@ class Position:
             told = event.basis_before if event.basis_before is not None else self.last_basis
             self.unpriced[trade_id] = event.qty_delta, told if event.price is None else None
         elif exchange and (event.price is None or event.basis_before is None):
-            self.unpriced.pop(trade_id, None)
-            self.stated[key] = event.realized_delta, event.cash_delta
+            _, basis = self.unpriced.pop(trade_id, (ZERO, event.basis_before))
+            self.stated[key] = event.realized_delta, event.cash_delta, basis
         elif event.cause == "void":
             self.unpriced.pop(trade_id, None)
             self.stated.pop(key, None)
@@ -187,6 +188,13 @@ class Position:
                 self.estimates[key] = event.realized_delta
             if len(self.estimates) > provenance.ESTIMATES_MAX:
                 del self.estimates[next(iter(self.estimates))]
+
+    def taken_at(self, void: ev.OrderFillVoided) -> Decimal | None:
+        """The basis from which an exit without a price took its quantity; None: it had a price."""
+        kept = self.stated.get(f"{void.client_order_id}/{void.trade_id}")
+        if kept is not None:
+            return kept[2]
+        return self.unpriced.get(void.trade_id, (ZERO, None))[1]
 
     def _compared(self, event: ev.PnlCompared) -> None:
         key = f"{event.client_order_id}/{event.trade_id}"

@@ -63,7 +63,7 @@ def of_fill(
         if stated is None:
             return NOTHING
         basis = position.basis if fill.price is None else None
-        cash = _proceeds(position, delta, basis, stated, world)
+        cash = _proceeds(position, delta, stated, world, basis)
         return Told(_EXCHANGE, _all(position, 0, stated=True), stated, cash)
     ours = _as_netted(fill, step.realized, world)
     netted = (NETTED,) if ours != step.realized else ()
@@ -99,7 +99,8 @@ def of_settlement(position: Position, fact: ev.OrderFillSettled, world: World) -
 
 def of_figure(position: Position, trade_id: str, realized: Decimal, world: World) -> Told:
     """The venue's figure for a trade whose price was never told."""
-    cash = _proceeds(position, *position.unpriced[trade_id], realized, world)
+    delta, basis = position.unpriced[trade_id]
+    cash = _proceeds(position, delta, realized, world, basis)
     return Told(_EXCHANGE, _all(position, 0, stated=True), cash=cash)
 
 
@@ -168,10 +169,10 @@ def _agree(
 
 
 def _proceeds(
-    position: Position, delta: Decimal, basis: Decimal | None, realized: Decimal, world: World
+    position: Position, delta: Decimal, realized: Decimal, world: World, basis: Decimal | None
 ) -> Decimal:
-    """What a fill without a price brought in quote units, now that its profit over the basis that
-    it was taken from is known; without one (it had its price), nothing more."""
+    """What a fill without a price brought in quote units, now that its profit over the basis of
+    that time is known; without one (it had its price), nothing more."""
     spec = world.instruments.get(position.instrument)
     if spec is None or spec.is_margined:
         return realized

@@ -69,9 +69,14 @@ def on_void(position: Position, message: msg.VoidForPosition, world: World) -> D
     delta = -_moved(void, world)
     is_exit = role is OrderRole.EXIT
     basis_now = position.basis if position.basis is not None else position.last_basis
-    held = Holding(position.qty, basis_now)
-    holding, realized = _without(held, delta, void.price, is_exit=is_exit)
-    if not is_exit and position.instrument in world.ledger.resolved:
+    held, taken_at = Holding(position.qty, basis_now), position.taken_at(void)
+    if is_exit and void.price is None and taken_at is not None:
+        # As it was taken, so it comes back, whatever was bought since.
+        held = held if held.qty else Holding(ZERO, taken_at)
+        holding, realized = _without(held, delta, taken_at, is_exit=False)
+    else:
+        holding, realized = _without(held, delta, void.price, is_exit=is_exit)
+    if not is_exit and holding.qty and position.instrument in world.ledger.resolved:
         # It has paid out by its own price, and gives back just that.
         holding, realized = evolve(holding, basis=void.price), ZERO
     told = provenance.of_void(position, void)
@@ -170,19 +175,21 @@ def on_gone(position: Position, message: msg.GoneAtVenue, world: World) -> Decis
 def _without(
     held: Holding, delta: Decimal, price: Decimal | None, *, is_exit: bool
 ) -> tuple[Holding, Decimal]:
-    """The holding as if the voided fill had not been, and what that realizes: a voided entry leaves
-    the average of the other entries, a voided exit gives the quantity back at the basis that it was
-    taken from. An entry of which more was sold again than is left cannot leave the average: what it
-    cost beside the basis was in the profit of those sales, and goes from there."""
+    """The holding as if the voided fill had not been, and what is realized by that.
+
+    A voided entry leaves the average of the other entries, a voided exit gives the quantity back at
+    the basis that it was taken from. What the entry cost and the rest cannot carry was realized by
+    the exits since: they sold what was dearer or cheaper than it seemed.
+    """
     after = held.qty + delta
-    if price is None or held.basis is None:
-        basis = held.basis if held.basis is not None else price
-        return (Holding(after, basis) if after else Holding()), ZERO
-    if not is_exit and after and (after > 0) == (held.qty > 0) and held.qty:
-        left = divide(held.qty * held.basis + delta * price, after)
-        return Holding(after, left), ZERO
-    realized = -delta * (price - held.basis)
-    return (Holding(after, held.basis) if after else Holding()), realized
+    if held.basis is None or price is None:
+        left = held.basis if held.basis is not None else price
+        return Holding(after, left) if after else Holding(), ZERO
+    cost = held.qty * held.basis + delta * price
+    same_way = held.qty != 0 and after != 0 and (after > 0) == (held.qty > 0)
+    if same_way and not is_exit and (cost > 0) == (after > 0) and cost:
+        return Holding(after, divide(cost, after)), ZERO
+    return (Holding(after, held.basis) if after else Holding()), after * held.basis - cost
 
 
 def on_settlement(position: Position, message: msg.SettlementForPosition, world: World) -> Decision:

@@ -15,6 +15,7 @@ from attrs import define, evolve
 
 from actors import messages as msg
 from actors.effects import Notify
+from actors.entities.slippage import slippage_of
 from actors.entities.trades import TradeMark, inferred_id, nearest
 from actors.runtime.actor import Decision
 from fsm import events as ev
@@ -73,8 +74,6 @@ class Running:
         guard = machine.fill_guard(order.qty - self.filled, fact.qty)
         self.state = TABLE.next(order.address, self.state, T.FILL, guard)
         self._add(fact.qty, fact.price, fact.fee)
-        spec = world.instruments.get(order.instrument)
-        fee_asset = spec.quote if fact.fee and spec is not None else None
         return ev.OrderFilled(
             client_order_id=order.client_order_id,
             position_id=order.position_id,
@@ -85,7 +84,7 @@ class Running:
             qty=fact.qty,
             price=fact.price,
             fee=fact.fee,
-            fee_asset=fact.fee_asset or fee_asset,  # what took no asset took the quote asset
+            fee_asset=_paid_in(fact, order, world),
             status=fact.status,
             liquidity=fact.liquidity,
             venue_us=fact.venue_us or world.now_us,
@@ -101,6 +100,7 @@ class Running:
             fetched=fact.fetched,
             timeless=not fact.venue_us,
             realized_pnl=fact.realized_pnl,
+            slippage_quote=slippage_of(order, fact.qty, fact.price),
         )
 
     def take_back(self, trade_id: str) -> ev.OrderFillVoided:
@@ -129,7 +129,16 @@ class Running:
             avg_price=self._average,
             fees=self.fees,
             provenance=PnlSource.INFERRED if mark.inferred else PnlSource.EXCHANGE,
+            slippage_quote=slippage_of(order, mark.qty, mark.price),
         )
+
+
+def _paid_in(fact: facts.OrderFill, order: Order, world: World) -> str | None:
+    """The asset of a fee: a venue that names none charges the quote asset."""
+    spec = world.instruments.get(order.instrument)
+    if fact.fee_asset is not None or not fact.fee or spec is None:
+        return fact.fee_asset
+    return spec.quote
 
 
 def _marks(order: Order) -> list[tuple[str, TradeMark]]:

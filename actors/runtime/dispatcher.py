@@ -56,6 +56,9 @@ class Core(Protocol):
         """Take market data in. None when nothing follows from it, as nearly always; else the
         message with what follows, for `handle`."""
 
+    def handed_over(self, turn: Turn) -> None:
+        """The turn's events went to the journal: its commit is under way, or done already."""
+
     def release(self, effect: Effect) -> None:
         """An effect's turn is durable: look again, and let it out."""
 
@@ -205,6 +208,8 @@ class Dispatcher:
             self.journal.append(batch)
         except JournalFailed as failure:
             self.on_journal_failed(failure)
+        else:
+            self.core.handed_over(turn)
 
     # ------------------------------------------------------------------------------- releasing
 

@@ -24,8 +24,10 @@ from fsm.vocabulary import (
 class OrderIntended:
     """The intent that explains a request; durable before the request leaves (L1).
 
-    `reserve_price` is the price by which funds are reserved: the limit, or for a market order the
-    book's price at the decision. `rung` counts the exit ladder from 0.
+    `reserve_price` is the book's price at the decision, by which a market order without a limit
+    reserves funds, or the limit. What was *intended* is the limit of a limit order and the book's
+    price of a market order: a protective limit is no intention. `rung` counts the exit ladder from
+    0.
     """
 
     client_order_id: str
@@ -112,6 +114,9 @@ class OrderFilled:
     """The venue told no time: `venue_us` is when it was booked."""
     realized_pnl: Decimal | None = None
     """What the venue says that it realized, gross of the fee; compared, never added."""
+    slippage_quote: Decimal | None = None
+    """(price - intended) x quantity, side-signed: positive where it was worse; None where the
+    price or what was intended is not known."""
 
     @property
     def stream(self) -> str:
@@ -161,6 +166,8 @@ class OrderFillSettled:
     price: Decimal | None = None
     fee_delta: Decimal = Decimal(0)
     fee_asset: str | None = None
+    venue_us: int = 0
+    """When the venue made the trade; 0: it told no time."""
 
     @property
     def stream(self) -> str:
@@ -185,6 +192,8 @@ class OrderFillVoided:
     avg_price: Decimal | None
     fees: Decimal
     provenance: PnlSource = PnlSource.EXCHANGE
+    slippage_quote: Decimal | None = None
+    """What the fill's was: it is taken back with it."""
 
     @property
     def stream(self) -> str:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from attrs import field, frozen
 
+from fsm.figures import SessionFigures
 from fsm.instrument import Instrument
 from fsm.mode import ControlLevel, ModeState
 from fsm.vocabulary import (
@@ -15,7 +16,11 @@ from fsm.vocabulary import (
 
 @frozen(slots=True, kw_only=True)
 class SessionStarted:
-    """A holder began to work on the account. `recovery` is True after an unclean end."""
+    """A holder began to work on the account. `recovery` is True after an unclean end.
+
+    `previous` are the figures of the session before, where that one could not tell them: it was
+    killed.
+    """
 
     session_id: str
     mode: TradingMode
@@ -27,6 +32,7 @@ class SessionStarted:
     seed: int | None = None
     instruments: tuple[Instrument, ...] = ()
     strategies: tuple[str, ...] = ()
+    previous: SessionFigures | None = None
 
     @property
     def stream(self) -> str:
@@ -38,6 +44,7 @@ class SessionEnded:
     """The session's end, written once; `halt_reason` is the first precise cause (N01, N10).
 
     `truth` is what its last comparison with the venue found: ok, warn, halt or unverified.
+    `figures` are what it earned, as the ledger has it at the end.
     """
 
     session_id: str
@@ -46,6 +53,7 @@ class SessionEnded:
     ended_at_us: int
     ticks: int = 0
     truth: str = "unverified"
+    figures: SessionFigures | None = None
 
     @property
     def stream(self) -> str:
@@ -154,6 +162,9 @@ class AccountSnapshotTaken:
     capital_seq: int = 0
     net_basis: Decimal = Decimal(0)
     funding: Decimal = Decimal(0)
+    net_pnl: Decimal = Decimal(0)
+    slippage_quote: Decimal = Decimal(0)
+    realized_provisional: Decimal = Decimal(0)
 
     @property
     def stream(self) -> str:
@@ -299,7 +310,7 @@ class FactUnresolved:
 
 @frozen(slots=True, kw_only=True)
 class FactResolved:
-    """What became of an unresolved fact: it found its order (`order/ID`), or was dismissed.
+    """What became of an unresolved fact: whose it is (`order/ID`, `position/ID`), or dismissed.
 
     `fact_seq` is the seq of its FactUnresolved. `who` and `why` where a person said so.
     """

@@ -81,6 +81,7 @@ def test_a_quick_workload_reports_its_figures_as_json(capsys: pytest.CaptureFixt
         ("quotes", 300, "quotes_per_s"),
         ("raw_sqlite", 300, "orders_per_s"),
         ("restart", 1_000, "events_per_s"),
+        ("backup", 1_000, "backup_mib"),
         ("replay", 500, "ticks_per_s_strategy"),
         ("full_lives", 600, "lives_per_s"),
         ("kill_switch", 100, "first_cancel_ms"),

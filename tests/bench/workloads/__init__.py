@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.bench.measuring import Workload
 from tests.bench.workloads import (
+    backup,
     full_lives,
     growth_actors,
     growth_journal,
@@ -37,6 +38,7 @@ WORKLOADS: dict[str, Workload] = {
         tick_to_order.WORKLOAD,
         kill_switch.WORKLOAD,
         restart.WORKLOAD,
+        backup.WORKLOAD,
         idle_order_bytes.WORKLOAD,
         memory.WORKLOAD,
         memory.MILLION,

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 
 from actors.chaos.reading import read_scenario
 from actors.chaos.runner import run_scenario
 from actors.cli.main import main
+from actors.control_requests import BadRequest, command_of
+from actors.service_control import ControlHandler
+from tests.unit.engine.handmade import Bench, fill
 
 _KEPT = """
 name = "a fill of nobody"
@@ -95,3 +101,45 @@ def test_what_is_missing_is_named(
     assert main(["control", *tokens, "--db", str(kept)]) in (2, 3)
     assert words in capsys.readouterr().err
     assert 1 == len(_open(kept, capsys))
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ({}, "needs 'seq'"),
+        ({"seq": "7"}, "needs 'seq'"),
+        ({"seq": True}, "needs 'seq'"),
+        ({"seq": 0}, "needs 'seq'"),
+        ({"seq": 7}, "name the order that the fact is of, or dismiss it"),
+        ({"seq": 7, "order": "E1", "dismiss": True}, "or dismiss it"),
+        ({"seq": 7, "order": "E1", "who": "ana"}, "needs 'why'"),
+        ({"seq": 7, "dismiss": True, "why": "x", "who": " "}, "needs 'who'"),
+    ],
+)
+def test_a_request_that_is_not_whole_never_becomes_a_command(
+    request_: dict[str, object], words: str
+) -> None:
+    with pytest.raises(BadRequest, match=words):
+        command_of({"command": "attribute"} | request_)
+
+
+async def test_the_running_service_takes_it_over_its_socket(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.place()
+    bench.say(fill("t9", "4", "nobody"))
+    (kept,) = bench.engine.reader.events(types=("FactUnresolved",))
+    handler = ControlHandler(bench.engine, stop=lambda reason: None)
+    bench.engine.release.answer = handler.answered
+    request = {"command": "attribute", "seq": kept.seq, "order": "a", "who": "ana", "why": "x"}
+    answers: list[dict[str, object]] = []
+
+    async def ask() -> None:
+        answers.append(await handler.handle(request))
+
+    for _ in range(2):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            bench.simulation.settle()
+    assert [True, False] == [answer["ok"] for answer in answers]
+    assert Decimal(4) == bench.order().filled_qty

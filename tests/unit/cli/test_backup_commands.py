@@ -95,7 +95,7 @@ def test_what_backup_refuses(hold: Hold, database: Path, tmp_path: Path) -> None
         (4, tmp_path / "none.db", free, "no such database"),
         (4, foreign, free, "not a holdfast database"),
         (3, newer, free, "newer holdfast"),
-        (3, broken, free, "seq 9"),
+        (3, broken, free, "seq 9; there is no backup in"),
     ):
         outcome = hold("backup", target, "--db", source)
         assert (code, True) == (outcome.code, says in outcome.error), outcome.err

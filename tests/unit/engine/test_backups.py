@@ -96,6 +96,19 @@ async def test_a_recent_one_is_waited_out(engine: Engine, tmp_path: Path) -> Non
     assert backups._due_s() < 0
 
 
+@pytest.mark.parametrize("seq", [0, 10**6])
+async def test_books_that_are_older_than_a_backup_are_told(engine: Engine, seq: int) -> None:
+    """Rolled back together with the head that is kept outside: nothing else would say so."""
+    folder = default_folder(engine.settings.database)
+    folder.mkdir()
+    name = f"holdfast.db-20260101T000000Z-seq{seq}-scheduled.backup"
+    (folder / name).write_text("x")
+    await Backups(engine, plan(engine, 0)).run()
+    told = alerts(engine, "OLDER_THAN_ITS_BACKUP")
+    assert (seq > 0) == bool(told)
+    assert all(name in text for text in told)
+
+
 async def test_an_interval_of_zero_makes_none(engine: Engine) -> None:
     await Backups(engine, plan(engine, 0)).run()
     assert not default_folder(engine.settings.database).exists()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import permutations
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from actors import messages as msg
 from fsm import events as ev
@@ -216,6 +218,46 @@ def test_a_provisional_fill_settles_and_its_void_takes_just_that_back(
     bench.proven()
 
 
+@pytest.mark.parametrize("restart_after", [None, 3])
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_in_whatever_order_it_is_told_the_figures_are_the_same(
+    bench: Bench, order: tuple[int, ...], restart_after: int | None
+) -> None:
+    told = [
+        fill("t1", "4", price=D("0.3")),
+        fill("t2", "6", price=D("0.7"), status=FillStatus.PROVISIONAL),
+        facts.FillVoided(trade_id="t2", client_order_id="a"),
+        facts.InstrumentResolved(instrument=PAIR, payout=D("0.9")),
+    ]
+    bench.place("a", limit_price=D("0.9"))
+    bench.accept("a")
+    for number, which in enumerate(order, start=1):
+        bench.say(told[which])
+        if number == restart_after:
+            bench.restart()
+    for fact in told:
+        bench.say(fact)  # and once more
+
+    assert (D(1000) - D("1.2") + D("3.6"), D(0), D("2.4")) == figures(bench)
+    assert [] == bench.exits()
+    bench.say(facts.OrderExpired(client_order_id="a", venue_order_id="V-a"))
+    assert PositionState.CLOSED is bench.position().state
+    bench.proven()
+
+
+def test_evidence_takes_the_place_of_a_fill_without_a_name_after_the_payout(bench: Bench) -> None:
+    bench.place("a", limit_price=D("0.9"))
+    bench.accept("a")
+    bench.fill(None, "10", price=D("0.4"))
+    resolve(bench, "1")
+    bench.say(evolve(fill("t1", "10", price=D("0.4")), fetched=True))
+    assert (D(1006), D(0), D(6)) == figures(bench)
+    bench.say(facts.FillVoided(trade_id="t1", client_order_id="a"))
+    assert (D(1000), D(0), D(0)) == figures(bench)
+    assert PositionState.CLOSED is bench.position().state
+    bench.proven()
+
+
 def test_another_payout_for_the_same_window_is_an_anomaly_and_books_nothing(bench: Bench) -> None:
     opened(bench)
     resolve(bench, "1")
@@ -323,6 +365,64 @@ def test_a_closing_without_a_price_books_nothing_until_its_figures_come(
     assert D(994) == total(perp, "USD")
     assert [] == perp.events(ev.FactUnresolved)
     perp.proven()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_closing_that_was_faster_than_its_fill_waits_for_it(perp: Bench, restart: bool) -> None:
+    perp.place(qty=D(10), side=Side.SELL, limit_price=D(2))
+    perp.accept()
+    close(perp, price=D("2.5"))
+    close(perp, price=D("2.5"))
+    assert 1 == len(perp.events(ev.FactUnresolved))
+    if restart:
+        perp.restart()  # nobody waits any more: it counts when it is told again
+    perp.fill("t1", "10", price=D(2))
+    close(perp, price=D("2.5"))
+    close(perp, price=D("2.5"))
+
+    assert (D(0), D(-5)) == (perp.position().qty, perp.position().realized_pnl)
+    assert D(995) == total(perp, "USD")
+    (placed,) = perp.events(ev.FactResolved)
+    assert "position/a" == placed.resolved_as
+    assert {} == perp.engine.books.unresolved
+    perp.proven()
+
+
+def test_figures_that_may_mean_two_closings_are_kept_and_repair_neither(perp: Bench) -> None:
+    short(perp)
+    perp.place("b", qty=D(10), side=Side.SELL, limit_price=D(2))
+    perp.fill("t2", "10", "b", price=D(2))
+    close(perp)
+    close(perp, position_id="b")
+    perp.say(facts.FillSettled(trade_id="L1", realized_pnl=D(-5)))
+    assert (D(0), D(1000)) == (perp.engine.world.ledger.realized_pnl, total(perp, "USD"))
+    assert ["FillSettled"] == [event.fact for event in perp.events(ev.FactUnresolved)]
+    perp.proven()
+
+
+def test_the_same_figures_twice_in_one_moment_repair_once(perp: Bench) -> None:
+    short(perp)
+    close(perp)
+    settled = facts.FillSettled(trade_id="L1", realized_pnl=D(-5))
+    perp.say(settled, settled)
+    assert (D(-5), D(995)) == (perp.engine.world.ledger.realized_pnl, total(perp, "USD"))
+    assert [] == perp.events(ev.FactUnresolved)
+    perp.proven()
+
+
+def test_a_closed_crumb_pays_out_as_what_the_account_holds_outside_of_positions(
+    bench: Bench,
+) -> None:
+    opened(bench)
+    bench.quote("0.5", "0.6")
+    bench.do(msg.RequestExit("a", ExitReason.OPERATOR))
+    (leave,) = bench.exits()
+    bench.fill("x1", "9.995", leave.client_order_id, price=D("0.5"))
+    bench.say(facts.OrderExpired(client_order_id=leave.client_order_id))
+    assert (PositionState.CLOSED, D("0.005")) == (bench.position().state, bench.position().qty)
+    resolve(bench, "1")
+    assert (D("1001.0025"), D(0), D("0.9995")) == figures(bench)
+    bench.proven()
 
 
 def test_working_orders_of_a_closed_position_are_taken_back_by_the_engine(perp: Bench) -> None:

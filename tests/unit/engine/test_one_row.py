@@ -211,6 +211,13 @@ def test_no_duration_that_is_shown_is_negative(bench: Bench) -> None:
 # ------------------------------------------------------------------------------------------- P08
 
 
+def test_a_gap_that_ends_before_it_begins_by_its_sources_times_has_no_length(bench: Bench) -> None:
+    bench.tell(msg.FeedGapSeen(PAIR, 5_000_000, 2_000_000, "the source's clock was set back"))
+    (gap,) = bench.events(ev.FeedGapRecorded)
+    assert (5_000_000, 5_000_000) == (gap.from_us, gap.to_us)
+    assert 1 == counts(bench)["feed_gaps"]
+
+
 def is_time(name: str) -> bool:
     return name.endswith(("_at", "_time", "since")) or name in ("at", "as_of")
 

@@ -52,6 +52,9 @@ class FakeCore:
         self.log.append(effect.token)  # type: ignore[attr-defined]
         self.on_release(effect)
 
+    def handed_over(self, turn: Turn) -> None:
+        assert turn.events
+
     def durable(self, turn: Turn) -> None:
         self.log.append(("durable", turn.number))
 

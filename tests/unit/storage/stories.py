@@ -58,6 +58,7 @@ class _Order:
     filled: Decimal = ZERO
     value: Decimal = ZERO
     fees: Decimal = ZERO
+    intended: Decimal | None = None
     trades: dict[str, ev.OrderFilled] = field(factory=dict)
 
 
@@ -145,7 +146,10 @@ class Story:
                 )
             )  # fmt: skip
         limit = None if price is None else Decimal(price)
-        self.orders[order_id] = _Order(position_id, instrument, side, role, Decimal(qty))
+        self.orders[order_id] = _Order(
+            position_id, instrument, side, role, Decimal(qty),
+            intended=(None if reserve is None else D(reserve)) if limit is None else limit,
+        )  # fmt: skip
         told.append(
             ev.OrderIntended(
                 client_order_id=order_id, role=role, instrument=instrument.name, side=side,
@@ -208,6 +212,8 @@ class Story:
             liquidity=Liquidity.TAKER, venue_us=NOW_US, session_id="s1", state=order.state,
             filled_qty=order.filled, avg_price=divide(order.value, order.filled),
             fees=order.fees, late=not was_live, overfill=order.filled > order.qty,
+            slippage_quote=None if at is None or order.intended is None
+            else order.side.sign * (at - order.intended) * amount,
         )  # fmt: skip
         order.trades[event.trade_id] = event
         self.tell(event, self._changed(order, event, order.side.sign * amount, at, D(fee)))
@@ -227,6 +233,7 @@ class Story:
             instrument=fill.instrument, side=fill.side, qty=fill.qty, price=fill.price,
             fee=fill.fee, fee_asset=fill.fee_asset, state=order.state, filled_qty=order.filled,
             avg_price=divide(order.value, order.filled) if order.filled else None, fees=order.fees,
+            slippage_quote=fill.slippage_quote,
         )  # fmt: skip
         self.tell(
             event, self._changed(order, event, -fill.side.sign * fill.qty, fill.price, -fill.fee)

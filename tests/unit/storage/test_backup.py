@@ -6,15 +6,24 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from fsm.timestamps import micros_from_iso
-from storage import backup
+from storage import backup, copying
 from storage.backup import BackupExists, BackupFailed, examined, make_backup, venue_beside
-from storage.journal import JournalDamaged, JournalReader, check_head, head_path
+from storage.journal import (
+    Head,
+    JournalDamaged,
+    JournalReader,
+    check_head,
+    head_path,
+    write_head,
+)
 from storage.process_journal import ProcessJournal
 from storage.schema import MANIFEST, SCHEMA_VERSION, ForeignDatabase, SchemaTooNew
 from storage.verify import verify
@@ -93,7 +102,7 @@ def test_a_writer_beside_it_goes_on_and_the_copy_is_of_one_moment(tmp_path: Path
         real(fd)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backup, "_PAGES_A_STEP", 16)
+        patch.setattr(copying, "_PAGES_A_STEP", 16)
         patch.setattr(backup.os, "fdatasync", committing)
         copy = make_backup(path, tmp_path / "b.db", reason="manual")
     assert steps > 10
@@ -209,6 +218,64 @@ def test_a_copy_that_comes_out_damaged_is_a_failed_backup(
     with pytest.raises(BackupFailed, match="the database is whole"):
         made(writer)
     assert [] == list(tmp_path.glob("*b.db*"))
+
+
+def test_what_killed_backups_left_is_removed_by_the_next_one(
+    writer: JournalWriter, tmp_path: Path
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    dead = ended.stdout.strip()
+    left = [f".b.db.{dead}.partial", f".a.db-x.{dead}.partial.venue", f".b.db.{dead}.partial-wal"]
+    others = [f".other.db.{dead}.partial", f".b.db.{os.getppid()}.partial", ".b.db.partial"]
+    for name in (*left, *others):
+        (tmp_path / name).write_text("x")
+    made(writer)
+    assert not [name for name in left if (tmp_path / name).exists()]
+    assert all((tmp_path / name).exists() for name in others)
+
+
+def test_a_database_without_its_tail_is_not_backed_up(writer: JournalWriter) -> None:
+    write_head(writer.path, Head(writer.head.seq + 1, b"x"))
+    with pytest.raises(JournalDamaged, match="its tail is lost"):
+        made(writer)
+
+
+def test_a_live_database_may_go_on_while_it_is_examined(
+    writer: JournalWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = backup.manifest_of
+
+    def slow(conn: sqlite3.Connection) -> object:
+        write(writer, [alerts(3)])
+        writer.keep_head(force=True)
+        return real(conn)
+
+    writer.keep_head(force=True)
+    monkeypatch.setattr(backup, "manifest_of", slow)
+    before = writer.head.seq
+    assert before == examined(writer.path).head.seq
+    assert before + 3 == writer.head.seq
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_whose_damage_it_is_is_looked_at(
+    writer: JournalWriter, monkeypatch: pytest.MonkeyPatch, damaged: bool
+) -> None:
+    """A bad disk under the copy must not be taken for a damaged journal, which halts."""
+
+    def malformed(file: Path) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr(backup, "drop_manifest", malformed)
+    if damaged:
+        writer.conn.execute("UPDATE journal SET at_us = at_us + 1 WHERE seq = 9")
+    with pytest.raises(JournalDamaged if damaged else BackupFailed):
+        made(writer)
 
 
 # ------------------------------------------------------------------------------- what is refused
