@@ -36,6 +36,9 @@ class Transfers(Protocol):
     def transfer(self, ref: str, amounts: Mapping[str, Decimal]) -> bool:
         """Move them, once for each `ref`. Raises ValueError when there is not enough."""
 
+    def take_back(self, ref: str, amounts: Mapping[str, Decimal]) -> bool:
+        """Undo it, so that the same `ref` may be given again. False when there was none."""
+
 
 def wish_of(request: Mapping[str, Any]) -> Wish:
     """The command that a request asks for. Raises ValueError with what is missing or wrong."""
@@ -79,9 +82,3 @@ def moved_at_venue(plan: CapitalPlan) -> dict[str, Decimal]:
         moves = event.kind in (CapitalKind.DEPOSIT, CapitalKind.WITHDRAWAL)
         return {event.asset: event.amount} if moves else {}
     return {event.from_asset: -event.from_amount, event.to_asset: event.to_amount}
-
-
-def undone(plan: CapitalPlan) -> tuple[str, dict[str, Decimal]]:
-    """Reference and amounts that take a transfer back whose booking was refused after all."""
-    amounts = moved_at_venue(plan)
-    return f"{plan.event.ref}/undone", {asset: -amount for asset, amount in amounts.items()}

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from actors import messages as msg
 from actors.capital_plan import Busy, CapitalPlan
-from actors.capital_requests import Wish, moved_at_venue, named, undone, wish_of
+from actors.capital_requests import Wish, moved_at_venue, named, wish_of
 from actors.control_requests import BadRequest, command_of
 from actors.engine import Engine
 from actors.runtime.actor import Refused
@@ -62,7 +62,7 @@ class ControlHandler:
         try:
             self.engine.inbox.command(msg.Ask(command, waiting))
         except LaneFull as full:
-            return {"ok": False, "error": str(full)}
+            return {"ok": False, "accepted": False, "error": str(full)}
         with trio.move_on_after(_ANSWER_TIMEOUT_S):
             await waiting.done.wait()
         if not waiting.answer:
@@ -90,7 +90,7 @@ class ControlHandler:
             venue.transfer(plan.event.ref, amounts)
         answer = await self._asked(named(wish, plan))
         if venue is not None and amounts and "accepted" in answer and not answer["ok"]:
-            venue.transfer(*undone(plan))
+            venue.take_back(plan.event.ref, amounts)
         return answer | document
 
     async def _planned(self, wish: Wish) -> CapitalPlan | None:

@@ -117,6 +117,17 @@ class Exchange:
         self.dirty = True
         return True
 
+    def take_back(self, ref: str, amounts: Mapping[str, Decimal]) -> bool:
+        """Undo a transfer that was not booked after all, as if it had not been: the same `ref` may
+        be given again. False when there was none."""
+        if not self.counters.get(TRANSFER + ref):
+            return False
+        for asset, amount in amounts.items():
+            self.funds.move(asset, -amount)
+        self.counters[TRANSFER + ref] = 0
+        self.dirty = True
+        return True
+
     def submit(self, submit: Submit) -> None:
         """Accept and match, or reject for good. A client id is good for one submit, ever."""
         self.dirty = True

@@ -116,6 +116,12 @@ class SimVenue:
         self.commit()
         return moved
 
+    def take_back(self, ref: str, amounts: Mapping[str, Decimal]) -> bool:
+        """Undo a transfer of these amounts; durable when this returns. False: there was none."""
+        undone = self.exchange.take_back(ref, amounts)
+        self.commit()
+        return undone
+
     def next_due_us(self) -> int | None:
         """When the next request arrives or message leaves; now when messages wait; or None."""
         if self._outbox:
