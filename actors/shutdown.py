@@ -75,7 +75,7 @@ class Shutdown:
     def _end(self) -> None:
         self.stage = "end"
         live = len(self.engine.world.live_orders())
-        ticks = sum(view.ticks for view in self.engine.world.markets.values())
+        ticks = self.engine.world.market_seen()
         self.engine.inbox.tell_local(
             msg.EndSession(reason=self.reason, clean=live == 0, ticks=ticks)
         )

@@ -153,11 +153,11 @@ class World:
     """Which order has booked a trade of an instrument, if any."""
     is_recorded: Callable[[str], bool] = lambda key: False
     """Whether something was journaled under this dedup key."""
+    account: AccountView = field(factory=lambda: Ledger().view())
+    """The account as published: what reports and strategies see, as of durable state. Decisions of
+    the core look at `ledger`: they must not depend on how fast a commit is (L10)."""
     recorded_event: Callable[[str], Event | None] = lambda key: None
     """What was journaled under this dedup key."""
-    account: AccountView = field(factory=lambda: Ledger().view())
-    """The account as published: what reports, strategies and sizers see, as of durable state.
-    Decisions of the core look at `ledger`, which has this turn's events as well."""
     money_version: int = 0
     by_instrument: dict[str, dict[str, None]] = field(factory=dict)
 
@@ -196,6 +196,10 @@ class World:
         """An order of ours that is terminal, or has left memory because it was."""
         order = self.orders.get(client_order_id)
         return order.state in TERMINAL if order else self.order_exists(client_order_id)
+
+    def market_seen(self) -> int:
+        """Quotes and public trades taken in during this run, over all instruments."""
+        return sum(view.ticks + view.trades for view in self.markets.values())
 
     def ledger_version(self) -> int:
         """Moves with every event that moves money, so that a comparison can tell a race."""

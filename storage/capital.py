@@ -97,11 +97,11 @@ class Capital:
     """Capital events but openings, and below what they did to the balances."""
     deltas: dict[str, Decimal] = field(factory=dict)
     anchors: dict[str, Anchor] = field(factory=dict)
+    anchored_seq: int = 0
     told_us: dict[str, int] = field(factory=dict)
     """The venue's time of the latest fact or figure of each wallet: an older figure is history."""
     others: Decimal = ZERO
     """What orders of somebody else on margined instruments brought less their fees, quote units."""
-    anchored_seq: int = 0
     moved_seq: int = 0
     seq: int = 0
     """The event that made the capital figure what it is."""
@@ -136,22 +136,22 @@ class Capital:
         self.net_basis += self._basis_delta(event, value)
         self.contributed += value
         self.seq = seq
+        self._explained(event.asset, event.amount)
         if event.kind != CapitalKind.OPENING:
             self.events += 1
             self._count(event.asset, event.amount)
-            self._explained(event.asset, event.amount)
         return value
 
-    def told_before(self, asset: str, delta: Decimal) -> Decimal:
-        """How much of a capital event the wallet's own figure holds already: a transfer happens at
-        the venue first, and is a drift that nobody could explain until it is booked."""
+    def told_before(self, asset: str, amount: Decimal) -> Decimal:
+        """How much of a capital event the wallet's own figure holds already: a transfer is made at
+        the venue first, and what it brought stands there as a difference until it is booked."""
         anchor = self.anchors.get(asset)
-        if anchor is None or abs(anchor.drift - delta) >= abs(anchor.drift):
+        if anchor is None or abs(anchor.drift - amount) >= abs(anchor.drift):
             return ZERO
-        return delta
+        return amount
 
-    def _explained(self, asset: str, delta: Decimal) -> None:
-        told = self.told_before(asset, delta)
+    def _explained(self, asset: str, amount: Decimal) -> None:
+        told = self.told_before(asset, amount)
         if told:
             self.anchors[asset].drift -= told
 
@@ -173,10 +173,12 @@ class Capital:
         """Fold a conversion in: only what it realized moves capital."""
         self.converted += event.realized
         self.events += 1
-        legs = (event.from_asset, -event.from_amount), (event.to_asset, event.to_amount)
-        for asset, amount in legs:
-            self._count(asset, amount)
+        for asset, amount in (
+            (event.from_asset, -event.from_amount),
+            (event.to_asset, event.to_amount),
+        ):
             self._explained(asset, amount)
+            self._count(asset, amount)
         if event.realized:
             self.moved(seq)
 

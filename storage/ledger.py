@@ -100,8 +100,7 @@ class Ledger:
     def capital(self) -> Decimal:
         """What was put in plus realized PnL and funding minus fees, what somebody else's orders did
         to the margin wallets, and what these held beyond all that; quote units."""
-        funds = self.funds
-        return funds.contributed + self.net_pnl + funds.others + funds.drift
+        return self.funds.contributed + self.net_pnl + self.funds.others + self.funds.drift
 
     @property
     def net_pnl(self) -> Decimal:
@@ -211,8 +210,7 @@ class Ledger:
             return
         self.funds.explain(event.asset, event.cash, event.venue_us)
         if instrument.is_margined:
-            held = self.others.get(instrument.name, Holding())
-            self._others(instrument, -held.qty, event.payout)
+            self._others(instrument, -self.others.get(instrument.name, Holding()).qty, event.payout)
             self.nets.pop(instrument.name, None)
             return
         self._move(instrument.base, -event.qty)

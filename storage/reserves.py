@@ -11,7 +11,7 @@ from fsm.money import EXACT, ZERO
 
 @define(slots=True)
 class Reserve:
-    """What one live order holds back: its rest at the price by which funds are reserved."""
+    """The rest of a live order at the price by which funds are reserved."""
 
     asset: str
     price: Decimal

@@ -89,7 +89,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "orders": "orders intended in it",
         "fills": "executions booked in it",
         "positions_closed": "times that a position was closed in it",
-        "ticks": "quotes seen in it",
+        "ticks": "quotes and trades of the market seen in it",
         "realized_pnl": "what it realized, gross of fees, quote units; this and all below is as it "
         "was known at its end, empty while it runs (`holdfast sessions` shows it then)",
         "fees": "fees booked in it; positive is a cost",

@@ -289,7 +289,7 @@ class Runner:
         for scope in ("orders", "books"):
             inbox.command(msg.PassDue(scope))
             self.simulation.settle()
-        ticks = sum(view.ticks for view in self.engine.world.markets.values())
+        ticks = self.engine.world.market_seen()
         inbox.command(msg.EndSession(reason="restart", clean=True, ticks=ticks))
         self.simulation.settle()
 

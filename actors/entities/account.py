@@ -97,8 +97,10 @@ class Account:
             return Decision.ignore("balance: no margin wallet, compared with the books only")
         if 0 < report.venue_us < world.ledger.funds.told_us.get(report.asset, 0):
             return Decision.ignore("balance: older than what the venue has told of this wallet")
-        told_us = report.venue_us or world.now_us
-        return self._anchored(report.asset, report.total, told_us, STREAM, world)
+        dated = report.venue_us > 0
+        told_us = report.venue_us if dated else world.now_us
+        origin = STREAM if dated else f"{STREAM}, undated"
+        return self._anchored(report.asset, report.total, told_us, origin, world)
 
     def _seen(self, seen: msg.WalletSeen, world: World) -> Decision:
         """A comparison found the books in order: what it saw of the wallets is an anchor."""

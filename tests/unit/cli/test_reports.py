@@ -152,6 +152,7 @@ def test_the_summary_of_run_and_the_session_say_the_same(hold: Hold, tmp_path: P
         "return_note",
         "basis",
         "net_basis",
+        "ticks",
     ]
     assert [summary[name] for name in names] == [session[name] for name in names]
     assert (summary["session"], summary["orders"], summary["fills"]) == (

@@ -10,6 +10,7 @@ import pytest
 from attrs import evolve
 
 from actors import messages as msg
+from actors.strategies.base import Signal
 from fsm import events as ev
 from fsm import facts
 from fsm.instrument import Instrument
@@ -149,6 +150,18 @@ def test_entries_are_taken_back_and_nothing_new_is_placed(bench: Bench) -> None:
     bench.restart()
     bench.place("c", limit_price=D("0.4"))
     assert "XRP/USD is resolved" in str(bench.answers[-1]["error"])
+
+
+@pytest.mark.parametrize("resolved", [False, True])
+def test_the_door_lets_no_signal_onto_what_has_paid_out(bench: Bench, resolved: bool) -> None:
+    if resolved:
+        resolve(bench, "1")
+    bench.quote("0.4", "0.41")
+    bench.tell(msg.RaiseSignal(Signal(side=Side.BUY, qty=D(10)), "alpha", PAIR))
+    (decided,) = bench.events(ev.SignalDecided)
+    refused = [check.value for check in decided.checks if not check.passed]
+    assert (not resolved, [PAIR] if resolved else []) == (decided.approved, refused)
+    assert len(bench.submits()) == (0 if resolved else 1)
 
 
 @pytest.mark.parametrize("restart", [False, True])

@@ -122,7 +122,7 @@ def test_account_positions_fills_snapshots_and_summary_say_the_same(
     assert fees == total(bench, "SELECT fee FROM fills WHERE position_id = 'a'") + at_venue
     assert fees == total(bench, "SELECT fees FROM orders") + at_venue
     summary = summarise(bench.engine, "test")
-    assert (realized, fees) == (summary.realized_pnl, summary.fees)
+    assert (realized, fees) == (summary.figures.realized_pnl, summary.figures.fees)
     taken = "SELECT {} FROM account_snapshots ORDER BY seq DESC LIMIT 1"
     assert realized == total(bench, taken.format("realized_pnl"))
     assert fees == total(bench, taken.format("fees_paid"))
