@@ -89,7 +89,9 @@ class ControlHandler:
         if venue is not None and amounts:
             venue.transfer(plan.event.ref, amounts)
         answer = await self._asked(named(wish, plan))
-        if venue is not None and amounts and "accepted" in answer and not answer["ok"]:
+        refused = answer.get("accepted") is False and not answer.get("kept")
+        if venue is not None and amounts and refused:
+            # Refused for good. What is kept, or without an answer, may be booked yet.
             venue.take_back(plan.event.ref, amounts)
         return answer | document
 

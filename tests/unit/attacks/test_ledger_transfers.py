@@ -105,3 +105,24 @@ def test_what_was_taken_back_stays_so_in_the_venues_record(tmp_path: Path) -> No
     again = a_venue(truth=VenueTruth(path), balances=START, instruments=(SPOT,))
     assert D(1005) == totals(again)["USD"]
     again.close()
+
+
+async def test_funds_stay_moved_while_their_booking_is_kept_for_later(tmp_path: Path) -> None:
+    """The account raised over it once: it is booked when the account is folded again."""
+    venue = TradedBeside()
+    bench = Bench(tmp_path, venue=venue)
+    venue.transfers = a_venue(balances=START, instruments=(SPOT,))
+    failures = [RuntimeError("once")]
+
+    def before(address: str, message: object) -> None:
+        if address == "account" and failures:
+            raise failures.pop()
+
+    bench.engine.system.before_decide = before
+    answer = await asked(bench, action="deposit", asset="USD", amount="100", ref="T1")
+    assert not answer["ok"]
+    assert "is kept" in answer["error"]
+    bench.wait(1)
+    books = bench.engine.world.ledger.totals
+    assert D(1100) == books["USD"]
+    assert books == totals(venue.transfers)
