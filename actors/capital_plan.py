@@ -212,6 +212,8 @@ def _moved(wish: msg.BookCapital, world: World) -> ev.CapitalRecorded:
     assert wish.kind in _MOVES
     _check_asset(wish.asset, world)
     is_signed = wish.kind is CapitalKind.REALIGNMENT
+    if is_signed and not wish.amount:
+        raise Refused("a realignment of 0 changes nothing: give the venue less the books")
     _check_amount(abs(wish.amount) if is_signed else wish.amount, f"a {wish.kind}")
     price = _price(wish, world)
     _check_idle(wish.asset, world)
@@ -256,6 +258,8 @@ def _initial_basis(wish: msg.BookCapital, world: World) -> ev.CapitalRecorded:
 def _committed(wish: msg.BookCapital, world: World) -> ev.CapitalRecorded:
     """Profit becomes basis: by hand only, and never more than there is."""
     ledger = world.ledger
+    if wish.amount:
+        _check_amount(wish.amount, f"a {wish.kind}")
     profit = equity(world) - ledger.net_basis
     amount = profit if not wish.amount else wish.amount
     if amount <= 0 or amount > profit:

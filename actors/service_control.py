@@ -62,7 +62,7 @@ class ControlHandler:
         try:
             self.engine.inbox.command(msg.Ask(command, waiting))
         except LaneFull as full:
-            return {"ok": False, "error": str(full)}
+            return {"ok": False, "accepted": False, "error": str(full)}
         with trio.move_on_after(_ANSWER_TIMEOUT_S):
             await waiting.done.wait()
         if not waiting.answer:
@@ -89,7 +89,9 @@ class ControlHandler:
         if venue is not None and amounts:
             venue.transfer(plan.event.ref, amounts)
         answer = await self._asked(named(wish, plan))
-        if venue is not None and amounts and "accepted" in answer and not answer["ok"]:
+        refused = answer.get("accepted") is False and not answer.get("kept")
+        if venue is not None and amounts and refused:
+            # Refused for good. What is kept, or without an answer, may be booked yet.
             venue.take_back(plan.event.ref, amounts)
         return answer | document
 

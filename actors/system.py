@@ -55,6 +55,7 @@ from storage.writer import JournalFailed
 
 #: A message that leads to more steps leads to them for ever; a pass has a few for each order.
 _STEPS_MAX, _STEPS_AN_ORDER = 20_000, 10
+_KEPT = {"accepted": False, "kept": True, "error": "it could not be processed, and is kept"}
 
 
 class System:
@@ -350,7 +351,7 @@ class System:
         answer: dict[str, object] = {"accepted": True, "changed": turn.next_seq > before}
         answer |= self._guard_turns.note(message.command)
         if any(type(e) is ev.MessageUnprocessed for e in turn.events[before - turn.first_seq :]):
-            answer = {"accepted": False, "error": "it could not be processed, and is kept"}
+            answer = dict(_KEPT)
         turn.effects.append(Reply(message.token, answer))
 
     # ------------------------------------------------------------------- for the quarantine

@@ -78,6 +78,13 @@ class Inventory:
         share = min(held, qty)
         return (share, share * average) if share > 0 else None
 
+    def paid(self, asset: str, qty: Decimal) -> None:
+        """A fee took it; below zero it came back, at the average that it left at."""
+        if qty > 0:
+            self.went(asset, qty)
+        else:
+            self.sale_voided(asset, -qty)
+
     def lost(self, asset: str, qty: Decimal) -> None:
         """Somebody traded it away at the venue (X17), or got some: nobody knows at which price."""
         if asset in self.held:

@@ -290,6 +290,9 @@ class Ledger:
         self.trade_us = event.venue_us
         if event.fee_asset is not None and event.fee_delta:
             self._move(event.fee_asset, -event.fee_delta)
+            instrument = self.instruments.get(event.instrument)
+            if instrument is not None and event.fee_asset != instrument.quote:
+                self.inventory.paid(event.fee_asset, event.fee_delta)
             self.funds.explain(event.fee_asset, -event.fee_delta, event.venue_us)
 
     def _cash(self, event: ev.OrderFilled | ev.OrderFillVoided, qty: Decimal, fee: Decimal) -> None:
@@ -298,6 +301,8 @@ class Ledger:
             return
         if event.fee_asset is not None and fee != 0:
             self._move(event.fee_asset, -fee)
+            if event.fee_asset not in (instrument.base, instrument.quote):
+                self.inventory.paid(event.fee_asset, fee)
         signed = event.side.sign * qty
         paid = fee if event.fee_asset == instrument.quote else ZERO
         if instrument.is_margined:

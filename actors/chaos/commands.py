@@ -165,7 +165,7 @@ class Commands:
         if isinstance(self.venue, SimVenue):
             with suppress(Refused):  # the engine will say it
                 plan = self.engine.books.account.plan(command, self.engine.world)
-                if plan is not None:
+                if plan is not None and (wish.accept_breaches or not plan.breaches):
                     self.venue.transfer(plan.event.ref, moved_at_venue(plan))
         self._ask(step, command)
 

@@ -175,7 +175,8 @@ class Position:
         closes = before != 0 and (before > 0) != (event.qty_delta > 0) and event.qty_delta != 0
         if "realized_skipped_no_price" in event.flags:
             told = event.basis_before if event.basis_before is not None else self.last_basis
-            self.unpriced[trade_id] = event.qty_delta, told if event.price is None else None
+            gone = provenance.closed(before, event.qty_delta)
+            self.unpriced[trade_id] = gone, told if event.price is None else None
         elif exchange and (event.price is None or event.basis_before is None):
             _, basis = self.unpriced.pop(trade_id, (ZERO, event.basis_before))
             self.stated[key] = event.realized_delta, event.cash_delta, basis

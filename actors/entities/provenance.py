@@ -63,7 +63,7 @@ def of_fill(
         if stated is None:
             return NOTHING
         basis = position.basis if fill.price is None else None
-        cash = _proceeds(position, delta, stated, world, basis)
+        cash = _proceeds(position, closed(position.qty, delta), stated, world, basis)
         return Told(_EXCHANGE, _all(position, 0, stated=True), stated, cash)
     ours = _as_netted(fill, step.realized, world)
     netted = (NETTED,) if ours != step.realized else ()
@@ -143,6 +143,11 @@ def _as_netted(fill: ev.OrderFilled, realized: Decimal, world: World) -> Decimal
     name, netted = world.ledger.last_net
     same = name == f"{fill.client_order_id}/{fill.trade_id}"
     return netted if spec is not None and spec.is_margined and same else realized
+
+
+def closed(qty: Decimal, delta: Decimal) -> Decimal:
+    """How much of a signed change closes what was held: all of it but what goes through zero."""
+    return min(abs(delta), abs(qty)).copy_sign(delta) if qty else delta
 
 
 def _closes(qty: Decimal, delta: Decimal) -> bool:

@@ -38,14 +38,19 @@ def on_fill(position: Position, message: msg.FillForPosition, world: World) -> D
     if step.price_missing:
         flags = ("realized_skipped_no_price",) if is_exit else ("entry_basis_missing",)
     told = provenance.of_fill(position, fill, delta, step, world)
+    if told.settles is not None:  # what it closed is known; what it opened on the other side is not
+        flags = ("entry_basis_missing",) if step.holding.qty and not step.holding.basis else ()
+    fee = _fee_in_quote(fill.fee, fill.fee_asset, fill.price, world, position.instrument)
+    if fill.fee and not fee:
+        flags += ("fee_not_valued",)
     decision = changed(
         position,
         world,
         cause="exit_fill" if is_exit else "entry_fill",
         holding=step.holding,
         realized=step.realized if told.settles is None else told.settles,
-        fee=_fee_in_quote(fill.fee, fill.fee_asset, fill.price, world, position.instrument),
-        flags=(flags if told.settles is None else ()) + told.flags,
+        fee=fee,
+        flags=flags + told.flags,
         price=fill.price,
         order_id=fill.client_order_id,
         trade_id=fill.trade_id,
@@ -338,8 +343,13 @@ def _fee_in_base(fee: Decimal, asset: str | None, world: World, instrument: str)
 def _fee_in_quote(
     fee: Decimal, asset: str | None, price: Decimal | None, world: World, instrument: str
 ) -> Decimal:
-    """A fee paid in the base asset counts at the fill's own price; other assets are quote-like."""
+    """A fee paid in the base asset counts at the fill's own price, one in another asset at what it
+    cost; where nobody knows that, it counts for nothing, and the change is flagged."""
     spec = world.instruments.get(instrument)
-    if spec is not None and asset == spec.base and asset != spec.quote and price is not None:
+    if not fee or spec is None or asset is None or asset == spec.quote:
+        return fee
+    if asset == spec.base and price is not None:
         return fee * price
-    return fee
+    if asset in world.ledger.quotes:
+        return fee
+    return fee * world.ledger.inventory.prices().get(asset, ZERO)

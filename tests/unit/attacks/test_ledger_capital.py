@@ -216,3 +216,20 @@ def test_the_same_part_of_the_profit_is_committed_once(spot: Bench) -> None:
     spot.tell(msg.SnapshotAccount("test"))
     answer = book(spot, K.BASIS_COMMIT, "", "40")
     assert before + 40 == spot.engine.world.ledger.net_basis, answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "amount", "words"),
+    [
+        (K.BASIS_COMMIT, "NaN", "must be above zero"),
+        (K.BASIS_COMMIT, "-3", "must be above zero"),
+        (K.REALIGNMENT, "0", "changes nothing"),
+        (K.REALIGNMENT, "NaN", "must be above zero"),
+    ],
+)
+def test_an_amount_that_means_nothing_is_refused_in_words(
+    spot: Bench, kind: CapitalKind, amount: str, words: str
+) -> None:
+    answer = book(spot, kind, "USD", amount)
+    assert answer["accepted"] is False
+    assert words in str(answer["error"])

@@ -273,3 +273,43 @@ def test_funding_that_a_query_tells_by_its_time_and_the_stream_by_its_id(perp: B
     perp.say(facts.FundingPaid(instrument=PAIR, amount=D(-1), venue_us=77))
     assert D(994) == total(perp, "USD")
     assert 3 == len(perp.events(ev.FundingBooked))
+
+
+def test_a_fee_in_another_asset_counts_at_what_that_cost_and_never_as_if_it_were_quote(
+    spot: Bench,
+) -> None:
+    spot.place()
+    spot.accept()
+    spot.fill("t1", "4", fee=D("0.01"), fee_asset="BNB")
+    ledger = spot.engine.world.ledger
+    assert (D(0), D(1000)) == (ledger.fees_paid, ledger.capital)
+    assert "fee_not_valued" in spot.events(ev.PositionChanged)[-1].flags
+    ledger.inventory.came("BNB", D(1), D(600))
+    spot.fill("t2", "6", fee=D("0.01"), fee_asset="BNB")
+    assert (D(6), D(994)) == (ledger.fees_paid, ledger.capital)
+    assert D("0.99") == ledger.inventory.qty("BNB")
+    assert "fee_not_valued" not in spot.events(ev.PositionChanged)[-1].flags
+    void(spot, "t2", "a")
+    assert (D(0), D(1)) == (ledger.fees_paid, ledger.inventory.qty("BNB"))
+
+
+def test_what_a_stated_profit_opens_on_the_other_side_has_no_basis(spot: Bench) -> None:
+    bought(spot)
+    leave = leaving(spot)
+    spot.fill("x1", "15", leave, price=None, realized_pnl=D(10))
+    position = spot.position()
+    assert (D(-5), None, D(10)) == (position.qty, position.basis, position.realized_pnl)
+    assert ("entry_basis_missing",) == spot.events(ev.PositionChanged)[-1].flags
+    assert D(1010) == total(spot, "USD")  # the ten that were closed; the price of five is unknown
+    spot.proven()
+
+
+def test_a_settlement_pays_for_what_was_closed_and_not_for_what_went_through_zero(
+    spot: Bench,
+) -> None:
+    bought(spot)
+    leave = leaving(spot)
+    spot.fill("x1", "15", leave, price=None)
+    settle(spot, "x1", leave, realized_pnl=D(10))
+    assert D(1010) == total(spot, "USD")
+    spot.proven()
