@@ -234,8 +234,8 @@ def _backups(path: Path, config: Config, folders: Sequence[Path]) -> list[Check]
     except OSError as problem:
         return [Check("backups", "fail", f"{folder}: {problem.strerror}")]
     checks = [_newest(newest, folder, config.backup.interval_s), _disk_of_backups(folder, shares)]
-    problem = _cannot_hold(folder)
-    return [Check("backup folder", "fail", problem), *checks] if problem else checks
+    why_not = _cannot_hold(folder)
+    return [Check("backup folder", "fail", why_not), *checks] if why_not else checks
 
 
 def _cannot_hold(folder: Path) -> str:
