@@ -123,9 +123,10 @@ def summarise(engine: Engine, halt_reason: str, feed: dict[str, Any] | None = No
     """Read the session's figures off the projections, which must be caught up."""
     conn, world = engine.reader.conn, engine.world
     session = world.session.session_id
-    orders, fills, closed = conn.execute(
-        "SELECT orders, fills, positions_closed FROM sessions WHERE session_id = ?", (session,)
-    ).fetchone() or (0, 0, 0)
+    orders, fills, closed, ticks = conn.execute(
+        "SELECT orders, fills, positions_closed, ticks FROM sessions WHERE session_id = ?",
+        (session,),
+    ).fetchone() or (0, 0, 0, 0)
     exits = conn.execute(
         "SELECT exit_reason, count(*) FROM positions WHERE state = 'CLOSED' AND exit_reason IS NOT "
         "NULL AND position_id IN (SELECT position_id FROM orders WHERE session_id = ? AND "
@@ -137,7 +138,8 @@ def summarise(engine: Engine, halt_reason: str, feed: dict[str, Any] | None = No
         session=session,
         mode=str(world.session.mode),
         halt_reason=halt_reason,
-        ticks=world.market_seen(),
+        # The market goes on until the process ends: a session's figure is the one of its end.
+        ticks=ticks or world.market_seen(),
         orders=orders,
         fills=fills,
         positions_closed=closed,

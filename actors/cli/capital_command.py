@@ -219,7 +219,12 @@ def _book(action: str, booking: Booking, json: bool, place: Place, **more: Any) 
     if not answer.get("ok"):
         raise CommandFailed(f"{path}: {answer.get('error', 'refused')}", REFUSED)
     plan, booked = answer.get("plan"), bool(answer.get("changed"))
-    document = {"booked": booked, "dry_run": request["dry_run"], **(plan or {})}
+    document = {
+        "booked": booked,
+        "already_booked": plan is None,
+        "dry_run": request["dry_run"],
+        **(plan or {}),
+    }
     if json:
         output.print_json(document)
     elif plan is None:

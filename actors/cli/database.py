@@ -17,7 +17,13 @@ from sqlite_utils import Database
 from actors.cli.options import KEEP_AND_RESTORE, REFUSED, UNAVAILABLE, CommandFailed, Place
 from actors.cli.output import note
 from storage.codec import UnknownEventType
-from storage.journal import JournalReader, connect_readonly, read_head
+from storage.journal import (
+    JournalDamaged,
+    JournalReader,
+    check_head,
+    connect_readonly,
+    read_head,
+)
 from storage.projections import Projector
 from storage.schema import PROJECTION_STATE, create_projections, version_of
 
@@ -104,15 +110,29 @@ def unreadable(path: Path, problem: sqlite3.Error) -> str:
 
 @contextmanager
 def reading(path: Path) -> Iterator[JournalReader]:
-    """The journal as of one moment. Raises as `open_database`."""
+    """The journal as of one moment; a lost tail is told. Raises as `open_database`."""
     conn = open_database(path)
     try:
         conn.execute("BEGIN")
+        say_what_is_lost(conn, path)
         yield JournalReader(conn)
     except UnknownEventType as problem:
         raise CommandFailed(f"{path}: {problem}; use the newer version", REFUSED) from problem
     finally:
         conn.close()
+
+
+def say_what_is_lost(conn: sqlite3.Connection, path: Path) -> None:
+    """What is left may be looked at, and nobody takes it for the whole.
+
+    To be called before anything is read: beside a live database the head may lag, never lead.
+    """
+    try:
+        kept = read_head(path)
+        if kept is not None:
+            check_head(JournalReader(conn), path, kept)
+    except JournalDamaged as damage:
+        note(f"{damage}; what follows is what is left")
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def _read(
     path: Path, after: int, stream: str | None, kind: str | None, follow: bool
 ) -> Iterator[dict[str, Any]]:
     """A page at a time, so that a reader never holds a snapshot open for long."""
-    from actors.cli.database import open_database
+    from actors.cli.database import open_database, say_what_is_lost
 
     where, params = ["seq > ?"], [after]
     filters: list[object] = []
@@ -81,6 +81,7 @@ def _read(
         f"WHERE {' AND '.join(where)} ORDER BY seq LIMIT {_PAGE}"
     )
     conn = open_database(path)
+    say_what_is_lost(conn, path)
     try:
         while True:
             page = conn.execute(sql, [*params, *filters]).fetchall()

@@ -103,3 +103,19 @@ def test_a_file_that_never_was_ours_is_a_wrong_name(hold: Hold, tmp_path: Path) 
     letter.write_text("Dear sir\n" * 100)
     for command in (*READS, ("verify",), ("backup", "b.db"), ("rebuild",)):
         assert 4 == hold(*command, "--db", letter).code
+
+
+def test_a_reader_of_a_database_that_was_rolled_back_says_what_is_lost(
+    hold: Hold, database: Path
+) -> None:
+    conn = sqlite3.connect(database)
+    (last,) = conn.execute("SELECT max(seq) FROM journal").fetchone()
+    conn.execute("DELETE FROM journal WHERE seq = ?", (last,))
+    conn.commit()
+    conn.close()
+    for command in READS:
+        told = hold(*command, "--db", database, "--json")
+        lines = set(told.err.splitlines())
+        assert (0, 1) == (told.code, len(lines)), told.err
+        assert f"but seq {last} was acknowledged" in told.err
+        assert told.out

@@ -124,6 +124,7 @@ def test_account_status_sessions_summary_tables_and_fold_say_the_same(
     assert last["session_id"] == status["session"]["id"] == summary["session"]
     for name, value in status["session"]["figures"].items():
         assert (value, value) == (last[name], summary[name]), name
+    assert (2, 2) == (last["ticks"], summary["ticks"])  # the market went on, the session had ended
     assert sum(row["fills"] for row in sessions) == 4
 
     # So does the snapshot that the session's end wrote.
