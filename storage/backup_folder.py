@@ -72,10 +72,13 @@ def surplus(backups: list[Kept], keep: int, keep_days: int) -> list[Kept]:
     """Which may go: neither among the newest `keep` nor the last one of one of the `keep_days`
     days before. The last one before a migration and what a person made stay.
 
-    Takes them newest first. At least the newest always stays.
+    Takes them newest first. At least the newest always stays: by its time, and by its seq, because
+    a clock that was set back makes the one that was just made look old.
     """
     made = [kept for kept in backups if kept.reason != MANUAL]
     stays = {kept.path for kept in made[: max(keep, 1)]}
+    furthest = sorted(made, key=lambda kept: kept.seq, reverse=True)
+    stays |= {kept.path for kept in furthest[: max(keep, 1)]}
     stays |= {kept.path for kept in [k for k in made if k.reason == BEFORE_MIGRATION][:1]}
     last_of_day: dict[str, Path] = {}
     for kept in made:
