@@ -170,6 +170,14 @@ def test_an_amount_that_the_balance_cannot_hold_exactly_is_refused(
     assert {"USD": D(1000), "XRP": D(1000)} == spot.engine.world.ledger.totals
 
 
+def test_a_balance_with_all_the_digits_that_an_average_leaves_takes_any_usual_amount(
+    perp: Bench,
+) -> None:
+    perp.say(facts.FundingPaid(instrument=PAIR, amount=-D(1) / D(7), funding_id="F"))
+    for amount in ("100", "0.01", "1E-8", "123456789.12345678"):
+        assert book(perp, K.DEPOSIT, "USD", amount)["accepted"], perp.answers[-1]
+
+
 def convert(bench: Bench, source: str, amount: str, target: str, came: str) -> None:
     bench.do(
         msg.BookConversion(
