@@ -37,7 +37,7 @@ class Transfers(Protocol):
         """Move them, once for each `ref`. Raises ValueError when there is not enough."""
 
     def take_back(self, ref: str, amounts: Mapping[str, Decimal]) -> bool:
-        """Undo it, so that the same `ref` may be given again. False when there was none."""
+        """The transfer whose booking was refused never was: its `ref` may come again."""
 
 
 def wish_of(request: Mapping[str, Any]) -> Wish:

@@ -39,6 +39,7 @@ from storage.journal import (
     read_head,
     write_head,
 )
+from storage.page_check import broken_pages
 from storage.schema import MANIFEST, MANIFEST_COLUMNS, ForeignDatabase, version_of
 from storage.time import wall_us
 
@@ -113,9 +114,9 @@ def _examined(conn: sqlite3.Connection, path: Path, kept: Head | None) -> Examin
     version = version_of(conn)
     if version == 0:
         raise ForeignDatabase(f"{path}: not a holdfast database (it has no journal)")
-    lines = [line for (line,) in conn.execute("PRAGMA quick_check(1)")]
-    if lines != ["ok"]:
-        raise JournalDamaged(f"{path}: {' '.join(lines)}")
+    lines = broken_pages(conn, 3)
+    if lines:
+        raise JournalDamaged(f"{path}: {'; '.join(lines)}")
     reader = JournalReader(conn)
     head = reader.head()
     manifest = manifest_of(conn)

@@ -27,6 +27,7 @@ from storage.journal import (
 )
 from storage.laws import Laws
 from storage.ledger import Ledger
+from storage.page_check import broken_pages
 from storage.projections import Projector, compare
 from storage.schema import PROJECTION_STATE, PROJECTIONS, SCHEMA_VERSION, create_projections
 from storage.schema import version_of as schema_version_of
@@ -76,12 +77,13 @@ def verify(path: Path | str) -> VerifyReport:
 
 
 def _unreadable(problem: sqlite3.Error) -> VerifyReport:
+    return nothing_readable(f"the database cannot be read: {problem}")
+
+
+def nothing_readable(problem: str) -> VerifyReport:
+    """The report on a file of which nothing can be read."""
     return VerifyReport(
-        events=0,
-        head_seq=0,
-        head_hash=GENESIS.hex(),
-        problems=(f"the database cannot be read: {problem}",),
-        checks={},
+        events=0, head_seq=0, head_hash=GENESIS.hex(), problems=(problem,), checks={}
     )
 
 
@@ -129,10 +131,9 @@ class _Verification:
         )
 
     def _pages(self) -> None:
-        for (line,) in self.conn.execute("PRAGMA quick_check(20)"):
-            self.checks["pages"] = 1
-            if line != "ok":
-                self.problem(f"database file: {line}")
+        for line in broken_pages(self.conn, 20):
+            self.problem(f"database file: {line}")
+        self.checks["pages"] = 1
 
     def _head(self, reader: JournalReader) -> None:
         self.checks["head"] = int(self.kept is not None)

@@ -35,15 +35,14 @@ def backup(destination: Path, /, *, json: Json = False, place: Place = HERE) -> 
         The file to make, or a folder: the name then tells time and seq. Nothing is replaced.
     """
     from actors.cli import output
-    from actors.cli.database import open_database
-    from actors.damage import way_out
-    from actors.settings import backup_folders, backup_plan, backups_folder
+    from actors.cli.database import best_way_out, open_intact
+    from actors.settings import backup_plan, backups_folder
     from storage.backup import BackupExists, BackupFailed, make_backup
     from storage.backup_folder import MANUAL, made_folder
     from storage.journal import JournalDamaged
 
     database = place.database()
-    open_database(database).close()
+    open_intact(database, place)
     config = _configuration(place)
     if destination.absolute() == backups_folder(config, database).absolute():
         made_folder(destination)
@@ -54,8 +53,7 @@ def backup(destination: Path, /, *, json: Json = False, place: Place = HERE) -> 
     try:
         made = make_backup(database, destination, reason=MANUAL, venue=venue, folder=folder)
     except JournalDamaged as damage:
-        advice = way_out(database, backup_folders(config, database))
-        raise CommandFailed(f"{damage}; {advice}", REFUSED) from damage
+        raise CommandFailed(f"{damage}; {best_way_out(place, database)}", REFUSED) from damage
     except BackupExists as problem:
         raise CommandFailed(str(problem), REFUSED) from problem
     except BackupFailed as problem:

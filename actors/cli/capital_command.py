@@ -223,7 +223,9 @@ def _book(action: str, booking: Booking, json: bool, place: Place, **more: Any) 
     if json:
         output.print_json(document)
     elif plan is None:
-        print("nothing changed: it is booked already")
+        is_basis = action == "init-basis"
+        why = "every opening balance has its worth" if is_basis else "it is booked already"
+        print(f"nothing changed: {why}")
     else:
         _show(action, plan, booked)
     if plan is None or booked or booking.dry_run:
@@ -272,14 +274,20 @@ def _without_service(path: Path, request: dict[str, Any], place: Place) -> dict[
     return {"ok": bool(answer.get("accepted")), **answer}
 
 
+def _step(before: str, after: str) -> str:
+    from actors.cli.output import cell
+
+    return f"{cell(before)} -> {cell(after)}"
+
+
 def _show(action: str, plan: dict[str, Any], booked: bool) -> None:
     from actors.cli import output
 
     fields: list[tuple[str, object]] = []
     for asset, after in plan["balances_after"].items():
-        fields.append((f"balance {asset}", f"{plan['balances_before'][asset]} -> {after}"))
+        fields.append((f"balance {asset}", _step(plan["balances_before"][asset], after)))
     fields += [
-        ("capital", f"{plan['capital_before']} -> {plan['capital_after']}"),
+        ("capital", _step(plan["capital_before"], plan["capital_after"])),
         ("equity before", plan["equity_before"]),
         ("net_basis_before", plan["net_basis_before"]),
         ("net_basis_after", plan["net_basis_after"]),

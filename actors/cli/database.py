@@ -14,20 +14,28 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from actors.cli.options import REFUSED, UNAVAILABLE, CommandFailed
+from actors.cli.options import KEEP_AND_RESTORE, REFUSED, UNAVAILABLE, CommandFailed, Place
 from actors.cli.output import note
 from storage.codec import UnknownEventType
-from storage.journal import JournalReader, connect_readonly
+from storage.journal import JournalReader, connect_readonly, read_head
 from storage.projections import Projector
 from storage.schema import PROJECTION_STATE, create_projections, version_of
 
 _COPY_BYTES_MAX = 256 * 1024 * 1024
 
 
+class Damaged(CommandFailed):
+    """The file is, or was, a database of ours and cannot be read as one; `problem` in one line."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(f"{problem}; {KEEP_AND_RESTORE}", REFUSED)
+
+
 def open_database(path: Path) -> sqlite3.Connection:
     """A read-only connection to a database with a journal in it.
 
-    Raises CommandFailed (4: no such file, no database, unreadable) and SchemaTooNew (3).
+    Raises Damaged (3), CommandFailed (4: no such file, no database, unreadable), SchemaTooNew (3).
     """
     check_file(path)
     try:
@@ -35,14 +43,42 @@ def open_database(path: Path) -> sqlite3.Connection:
     except FileNotFoundError as problem:
         raise CommandFailed(str(problem), UNAVAILABLE) from problem
     except sqlite3.Error as problem:
+        from actors.opening import is_damage
+
+        if is_damage(path, problem):
+            raise Damaged(f"{path}: {problem}") from problem
         raise CommandFailed(unreadable(path, problem), UNAVAILABLE) from problem
     if version_of(conn) == 0:
         conn.close()
+        kept = read_head(path)
+        if kept is not None and kept.seq > 0:
+            raise Damaged(f"{path}: holds no journal, but seq {kept.seq} was acknowledged")
         raise CommandFailed(
             f"{path}: not a holdfast database (it has no journal); name another with --db",
             UNAVAILABLE,
         )
     return conn
+
+
+def open_intact(path: Path, place: Place) -> None:
+    """Whether it can be opened; damage is told with the best backup. Raises as `open_database`."""
+    try:
+        open_database(path).close()
+    except Damaged as damage:
+        raise CommandFailed(f"{damage.problem}; {best_way_out(place, path)}", REFUSED) from damage
+
+
+def best_way_out(place: Place, path: Path) -> str:
+    """Which backup to go back to, and what that would lose."""
+    from actors.config import Config, ConfigError, load_config
+    from actors.damage import way_out
+    from actors.settings import backup_folders
+
+    try:
+        config = load_config(place.config)
+    except ConfigError:
+        config = Config()  # the way out must not depend on a configuration that is being edited
+    return way_out(path, backup_folders(config, path))
 
 
 def check_file(path: Path) -> None:

@@ -20,6 +20,7 @@ from actors.cli.options import (
     DONE,
     INTERRUPTED,
     JOURNAL_FAILED,
+    KEEP_AND_RESTORE,
     REFUSED,
     UNAVAILABLE,
     USAGE,
@@ -123,6 +124,8 @@ def described(problem: BaseException) -> tuple[str, int]:
     known = _known(problem)
     if known is not None:
         return _with_advice(str(problem), known), known
+    if isinstance(problem, sqlite3.DatabaseError) and "malformed" in str(problem):
+        return f"the database is damaged: {problem}; {KEEP_AND_RESTORE}", REFUSED
     if isinstance(problem, sqlite3.Error):
         return f"the database cannot be used: {problem}; run `holdfast doctor`", UNAVAILABLE
     if isinstance(problem, OSError):
@@ -135,7 +138,7 @@ def described(problem: BaseException) -> tuple[str, int]:
 def _with_advice(message: str, code: int) -> str:
     """What to do about damage, where the message does not say it itself."""
     if code == REFUSED and message.startswith("journal: "):
-        return f"{message}; keep a copy of the files, run `holdfast verify`, restore a backup"
+        return f"{message}; {KEEP_AND_RESTORE}"
     return message
 
 

@@ -11,6 +11,8 @@ from cyclopts import Parameter
 #: Exit codes of every command (docs/reference/exit-codes.md).
 DONE, CHECK_FAILED, USAGE, REFUSED, UNAVAILABLE, JOURNAL_FAILED = 0, 1, 2, 3, 4, 6
 INTERRUPTED = 130
+#: What to do about damage, where the best backup is not named at once.
+KEEP_AND_RESTORE = "keep a copy of the files, run `holdfast verify`, restore a backup"
 
 
 class CommandFailed(Exception):

@@ -174,6 +174,23 @@ def print_sessions(found: list[dict[str, Any]]) -> None:
     ]
     columns = "session_id gross fees funding net slippage basis return exchange estimated inferred"
     print_table(rows, [*columns.split(), "provisional"], empty="", title="What they earned")
+    notes = [(row["session_id"], note) for row in found for note in _session_notes(row)]
+    if notes:
+        print_fields("Beside that", notes)
+
+
+def _session_notes(row: dict[str, Any]) -> list[str]:
+    """What else of a session may still change, or is not known."""
+    notes = [
+        f"provisional {name}: {cell(row[f'{name}_provisional'])}"
+        for name in ("fees", "slippage")
+        if Decimal(row[f"{name}_provisional"] or 0)
+    ]
+    if Decimal(row["converted"] or 0):
+        notes.append(f"conversions: {cell(row['converted'])}, in the net")
+    if row["slippage_unknown_fills"]:
+        notes.append(f"slippage of {row['slippage_unknown_fills']} fills is not known")
+    return notes
 
 
 def print_recorder(recorder: dict[str, Any]) -> None:

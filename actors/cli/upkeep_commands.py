@@ -35,14 +35,18 @@ def verify(*, json: Json = False, place: Place = HERE) -> int:
     Exit code 1 when tables or laws do not hold, 3 when the record itself is damaged.
     """
     from actors.cli import output
-    from actors.cli.database import open_database
+    from actors.cli.database import Damaged, best_way_out, open_database
+    from storage.verify import nothing_readable
     from storage.verify import verify as check
 
     path = place.database()
-    open_database(path).close()
-    report = _with_snapshot(check(path), path)
+    try:
+        open_database(path).close()
+        report = _with_snapshot(check(path), path)
+    except Damaged as damage:
+        report = nothing_readable(damage.problem)
     code = DONE if report.ok else REFUSED if _damaged(report, path) else CHECK_FAILED
-    advice = _way_out(place, path) if code == REFUSED else None
+    advice = best_way_out(place, path) if code == REFUSED else None
     if json:
         output.print_json(
             {
@@ -67,19 +71,6 @@ def verify(*, json: Json = False, place: Place = HERE) -> int:
     if advice:
         print(f"  way out  {advice}")
     return code
-
-
-def _way_out(place: Place, path: Path) -> str:
-    """Which backup to go back to, and what that would lose."""
-    from actors.config import Config, ConfigError, load_config
-    from actors.damage import way_out
-    from actors.settings import backup_folders
-
-    try:
-        config = load_config(place.config)
-    except ConfigError:
-        config = Config()  # the way out must not depend on a configuration that is being edited
-    return way_out(path, backup_folders(config, path))
 
 
 def _with_snapshot(report: VerifyReport, path: Path) -> VerifyReport:
@@ -119,11 +110,12 @@ def rebuild(*, json: Json = False, place: Place = HERE) -> int:
     event that cannot be read: the tables stay as they are then.
     """
     from actors.cli import output
-    from actors.cli.database import open_database
+    from actors.cli.database import best_way_out, open_intact
     from actors.lock import DatabaseLock
+    from actors.opening import is_damage
 
     path = place.database()
-    open_database(path).close()
+    open_intact(path, place)
     lock = DatabaseLock(path)
     if not lock.acquire():
         holder = lock.holder() or {}
@@ -134,6 +126,15 @@ def rebuild(*, json: Json = False, place: Place = HERE) -> int:
         )
     try:
         document = _rebuild(path)
+    except sqlite3.Error as problem:
+        if is_damage(path, problem):
+            raise CommandFailed(
+                f"{path}: {problem}; {best_way_out(place, path)}", REFUSED
+            ) from None
+        raise CommandFailed(
+            f"{path}: cannot be written: {problem}; look at its permissions and the disk",
+            UNAVAILABLE,
+        ) from problem
     finally:
         lock.release()
     if json:
@@ -181,11 +182,6 @@ def _rebuild(path: Path) -> dict[str, Any]:
             f"{path}: the tables stop before an event that does not fit: {problem}; "
             "run `holdfast verify`",
             CHECK_FAILED,
-        ) from problem
-    except sqlite3.Error as problem:
-        raise CommandFailed(
-            f"{path}: cannot be written: {problem}; look at its permissions and the disk",
-            UNAVAILABLE,
         ) from problem
     finally:
         conn.close()

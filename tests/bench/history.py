@@ -17,15 +17,24 @@ import attrs
 from attrs import frozen
 
 from actors.engine import Engine
+from actors.messages import BookCapital, RequestExit
 from actors.simulation import Simulation
-from fsm.vocabulary import OrderType
+from fsm.facts import FillSettled, FillVoided, FundingPaid, VenueMessage
+from fsm.vocabulary import CapitalKind, ExitReason, OrderType
 from storage.inserts import insert
 from storage.journal import Head, chain, write_head
 from storage.writer import open_writing_connection
 from tests.bench.driving import market_order, place_all, quote_at, simulated
 from tests.bench.sizes import ASK, BID, QUOTE_PRICE, START_US
 
-_NAMES = ("client_order_id", "position_id", "venue_order_id", "trade_id")
+_NAMES = (
+    "client_order_id",
+    "position_id",
+    "venue_order_id",
+    "trade_id",
+    "funding_id",
+    "ref",
+)
 _FAR = Decimal(1_000)
 _ROWS_A_COMMIT = 20_000
 _COPIES_MAX = 10_000_000
@@ -54,7 +63,9 @@ class Pattern:
     def renaming(self, number: int) -> dict[str, str]:
         """The names of copy `number`; it may not be used twice in one journal."""
         assert 0 <= number < _COPIES_MAX
-        return {name: f"H{number:07d}{'abcdefgh'[at]}" for at, name in enumerate(self.names)}
+        return {
+            name: f"H{number:07d}{'abcdefghijklmnop'[at]}" for at, name in enumerate(self.names)
+        }
 
     def events(self, number: int) -> list[Any]:
         """The copy's events, for an engine's books."""
@@ -107,6 +118,40 @@ def working_entry() -> Pattern:
     return _cut(live)
 
 
+def eventful_life() -> Pattern:
+    """Everything that moves an account: an entry and its exit, each fill settled with another fee,
+    a fill that is voided, funding, a deposit and a withdrawal."""
+
+    def live(engine: Engine, simulation: Simulation) -> None:
+        def trade_of(order_id: str) -> str:
+            (name,) = engine.books.order(order_id).trades  # type: ignore[union-attr]
+            return str(name)
+
+        def say(*messages: VenueMessage) -> None:
+            for message in messages:
+                engine.inbox.facts.offer(message)
+            simulation.settle()
+
+        kept, gone = market_order(1), market_order(2)
+        place_all(simulation, [kept, gone])
+        say(FundingPaid(instrument=kept.instrument, amount=Decimal("-0.01"), funding_id="paid-1"))
+        for order in (kept, gone):
+            ids = {"client_order_id": order.client_order_id}
+            trade = trade_of(order.client_order_id)
+            say(FillSettled(trade_id=trade, fee=Decimal("0.02"), **ids))
+        say(FillVoided(trade_id=trade, client_order_id=gone.client_order_id))
+        place_all(simulation, [RequestExit(kept.client_order_id, ExitReason.OPERATOR)])
+        simulation.settle()
+        for kind, ref in ((CapitalKind.DEPOSIT, "wire-in"), (CapitalKind.WITHDRAWAL, "wire-out")):
+            place_all(
+                simulation, [BookCapital(kind=kind, asset="USDT", amount=Decimal(50), ref=ref)]
+            )
+        simulation.settle()
+        assert not engine.world.positions, "a position did not close"
+
+    return _cut(live)
+
+
 def _cut(live: Callable[[Engine, Simulation], None]) -> Pattern:
     """Let an engine live it, and cut it out of the journal."""
     with tempfile.TemporaryDirectory(prefix="holdfast-pattern-") as folder:
@@ -126,7 +171,7 @@ def _cut(live: Callable[[Engine, Simulation], None]) -> Pattern:
         value: None
         for each in recorded
         for name in _NAMES
-        if (value := getattr(each.event, name, None)) is not None
+        if (value := getattr(each.event, name, None))
     }
     return Pattern(
         rows=tuple(

@@ -82,6 +82,7 @@ def test_a_quick_workload_reports_its_figures_as_json(capsys: pytest.CaptureFixt
         ("raw_sqlite", 300, "orders_per_s"),
         ("restart", 1_000, "events_per_s"),
         ("backup", 1_000, "backup_mib"),
+        ("ledger_fold", 300, "facts_per_s"),
         ("replay", 500, "ticks_per_s_strategy"),
         ("full_lives", 600, "lives_per_s"),
         ("kill_switch", 100, "first_cancel_ms"),

@@ -98,6 +98,17 @@ def test_the_page_on_statements_does_what_it_says(tmp_path: Path) -> None:
         assert [] == missing(step, done.stdout), f"{step.command}\n{done.stdout}"
 
 
+@pytest.mark.slow
+def test_the_page_on_capital_does_what_it_says(tmp_path: Path) -> None:
+    steps = steps_of(ROOT / "docs/how-to/capital.md")
+    for command in ("deposit", "withdraw", "convert", "init-basis", "show"):
+        assert any(step.command.startswith(f"holdfast capital {command}") for step in steps)
+    for step in steps:
+        done = run(step.command, tmp_path)
+        assert 0 == done.returncode, f"{step.command}\n{done.stdout}\n{done.stderr}"
+        assert [] == missing(step, done.stdout), f"{step.command}\n{done.stdout}"
+
+
 @pytest.mark.parametrize("step", steps_of(ROOT / "README.md"), ids=lambda step: step.command[:40])
 def test_the_readme_names_commands_that_exist(step: Step) -> None:
     words = step.command.split()

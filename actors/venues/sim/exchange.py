@@ -118,8 +118,7 @@ class Exchange:
         return True
 
     def take_back(self, ref: str, amounts: Mapping[str, Decimal]) -> bool:
-        """Undo a transfer that was not booked after all, as if it had not been: the same `ref` may
-        be given again. False when there was none."""
+        """The transfer never was: the same `ref` may come again. False when it was not there."""
         if not self.counters.get(TRANSFER + ref):
             return False
         for asset, amount in amounts.items():

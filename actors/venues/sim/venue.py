@@ -117,7 +117,8 @@ class SimVenue:
         return moved
 
     def take_back(self, ref: str, amounts: Mapping[str, Decimal]) -> bool:
-        """Undo a transfer of these amounts; durable when this returns. False: there was none."""
+        """A transfer whose booking was refused after all never was; the same `ref` may come again.
+        Durable when this returns; False when it was not there."""
         undone = self.exchange.take_back(ref, amounts)
         self.commit()
         return undone

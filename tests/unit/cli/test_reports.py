@@ -118,6 +118,24 @@ def test_the_account_says_what_it_cannot_say(
     assert any("NO QUOTE of XRP/RLUSD: counted at basis" in line for line in lines)
 
 
+def test_sessions_say_what_else_may_change_or_is_not_known(hold: Hold, database: Path) -> None:
+    conn = sqlite3.connect(database)
+    conn.execute(
+        "UPDATE sessions SET fees_provisional = '0.05', slippage_provisional = '0', "
+        "converted = '0.3', slippage_unknown_fills = 3"
+    )
+    conn.commit()
+    conn.close()
+    lines = [
+        " ".join(line.split()[1:]) for line in hold("sessions", "--db", database).out.splitlines()
+    ]
+    assert [
+        "provisional fees: 0.05",
+        "conversions: 0.3, in the net",
+        "slippage of 3 fills is not known",
+    ] == lines[-3:]
+
+
 def test_a_session_of_an_older_version_has_no_figures_and_says_so(
     hold: Hold, database: Path
 ) -> None:

@@ -45,6 +45,7 @@ class MarginVenue(HandVenue):
 
     nets: Callable[[], Mapping[str, Holding]] = dict
     tells_wallet: bool = True
+    transfers: Any = None
 
     def _answer(self, query: Any) -> facts.VenueMessage:
         if isinstance(query, QueryBalances) and not self.tells_wallet:
