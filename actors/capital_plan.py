@@ -216,6 +216,8 @@ def _moved(wish: msg.BookCapital, world: World) -> ev.CapitalRecorded:
         raise Refused("a realignment of 0 changes nothing: give the venue less the books")
     _check_amount(abs(wish.amount) if is_signed else wish.amount, f"a {wish.kind}")
     price = _price(wish, world)
+    if wish.kind is CapitalKind.DEPOSIT:
+        _check_unresolved(wish.asset, world)
     _check_idle(wish.asset, world)
     amount = -wish.amount if wish.kind is CapitalKind.WITHDRAWAL else wish.amount
     if amount < 0:
@@ -341,6 +343,14 @@ def _check_asset(asset: str, world: World) -> None:
         near = get_close_matches(asset.upper(), sorted(known), n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
         raise Refused(f"no asset {asset!r} in these books: {hint}")
+
+
+def _check_unresolved(asset: str, world: World) -> None:
+    """Shares that have paid out are worth nothing more: they would stay for ever."""
+    for name in world.ledger.resolved:
+        spec = world.ledger.instruments.get(name)
+        if spec is not None and not spec.is_margined and spec.base == asset:
+            raise Refused(f"{name} has paid out: deposit what its {asset} brought, in {spec.quote}")
 
 
 def _check_idle(asset: str, world: World) -> None:

@@ -286,3 +286,13 @@ def test_a_spot_fill_that_the_shared_wallet_held_already_is_not_taken_off_again(
     ledger.apply(fill, 3)
     assert D(990) == ledger.totals["USD"]
     assert D(capital) == ledger.capital
+
+
+def test_shares_that_have_paid_out_are_no_deposit(tmp_path: Path) -> None:
+    window = Instrument(name=PAIR, base="YES", quote="USD", kind=InstrumentKind.BINARY)
+    bench = Bench(tmp_path, instrument=window, opening={"USD": D(1000)})
+    assert book(bench, K.DEPOSIT, "YES", "5", price=D("0.5"))["accepted"]
+    bench.say(facts.InstrumentResolved(instrument=PAIR, payout=D(1)))
+    answer = book(bench, K.DEPOSIT, "YES", "5", price=D("0.5"), ref="late")
+    assert f"{PAIR} has paid out" in str(answer.get("error"))
+    assert {"USD": D(1005), "YES": D(0)} == bench.engine.world.ledger.totals
