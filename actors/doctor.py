@@ -19,6 +19,7 @@ from attrs import frozen
 
 from actors.config import Config, ConfigError, load_config
 from actors.damage import age, way_out
+from actors.lock import the_file
 from actors.runtime.clock import SystemClock
 from actors.settings import backup_folders, backups_folder
 from fsm.timestamps import SECOND_US, iso_utc, micros_from_iso
@@ -66,7 +67,7 @@ def examine(db: Path | None = None, config_path: Path | None = None) -> list[Che
         checks.append(Check("configuration", "ok", f"{len(config.settings)} settings, all valid"))
     except ConfigError as problem:
         checks.append(Check("configuration", "fail", str(problem)))
-    path = db if db is not None else Path(config.engine.db if config else "holdfast.db")
+    path = the_file(db if db is not None else config.engine.db if config else "holdfast.db")
     checks += [_python(), _sqlite(), _open_files(), _disk(path), check_file_system(path)]
     checks += _database(path)
     folders = backup_folders(config or Config(), path)
@@ -232,7 +233,19 @@ def _backups(path: Path, config: Config, folders: Sequence[Path]) -> list[Check]
         shares = _nearest(folder).stat().st_dev == path.stat().st_dev
     except OSError as problem:
         return [Check("backups", "fail", f"{folder}: {problem.strerror}")]
-    return [_newest(newest, folder, config.backup.interval_s), _disk_of_backups(folder, shares)]
+    checks = [_newest(newest, folder, config.backup.interval_s), _disk_of_backups(folder, shares)]
+    why_not = _cannot_hold(folder)
+    return [Check("backup folder", "fail", why_not), *checks] if why_not else checks
+
+
+def _cannot_hold(folder: Path) -> str:
+    """Why no backup can be made in this folder; empty when one can."""
+    nearest = _nearest(folder)
+    if not nearest.is_dir():
+        return f"{folder}: {nearest} is not a folder; name another with backup.folder"
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return f"{folder}: not writable for this user; name another with backup.folder"
+    return ""
 
 
 def _newest(newest: Kept | None, folder: Path, interval_s: float) -> Check:

@@ -32,7 +32,7 @@ from actors.feeds.files import (
 from actors.feeds.matching import unfed_position
 from actors.feeds.recording import is_recording
 from actors.feeds.synthetic import SyntheticMarket
-from actors.lock import WRITER_LEFT, DatabaseLock
+from actors.lock import WRITER_LEFT, DatabaseLock, the_file
 from actors.opening import (
     AlreadyRunning,
     LaunchError,
@@ -80,7 +80,7 @@ class Launch:
     """One run as asked for on the command line."""
 
     config: Config
-    database: Path
+    database: Path = field(converter=the_file)
     data: Path | None = None
     data_format: str | None = None
     data_symbol: str | None = None

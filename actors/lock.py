@@ -28,11 +28,21 @@ _LOOKING_S = 0.2
 _FINISHING_S = 10.0
 
 
+def the_file(database: Path | str) -> Path:
+    """The file that is meant, where a symbolic link was named.
+
+    Lock, head, log and socket lie beside the file under its own name: under the link's they would
+    be there twice, and two services could write to one database.
+    """
+    path = Path(database)
+    return path.resolve() if path.is_symlink() else path
+
+
 class DatabaseLock:
     """The lock beside a database; hold it for as long as the process writes."""
 
     def __init__(self, database: Path | str) -> None:
-        self.path = Path(f"{database}.lock")
+        self.path = Path(f"{the_file(database)}.lock")
         self._fd: int | None = None
 
     @property

@@ -28,6 +28,8 @@ def decimal_from(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         raise ValueError(f"not a decimal: {value!r} (write numbers of money as strings)")
     try:
+        if isinstance(value, str) and ("_" in value or not value.isascii()):
+            raise InvalidOperation  # Decimal reads 1_0 as 10, and digits of every script
         number = Decimal(value)
     except InvalidOperation:
         raise ValueError(f"not a decimal: {value!r}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from actors.config import Config
     from storage.backup import Examined
     from storage.restore_loss import Loss
+
+#: What is behind a database's name in the names of the files that the service keeps beside it.
+_OWN_NAME = re.compile(
+    r"(\.(venue|lock|sock|head|spill|snapshot|ballast|restore|restoring|token|ticks|backups)"
+    r"(\.new)?)?(-wal|-shm|-journal)?"
+)
 
 
 def backup(destination: Path, /, *, json: Json = False, place: Place = HERE) -> int:
@@ -67,15 +73,18 @@ def backup(destination: Path, /, *, json: Json = False, place: Place = HERE) -> 
 
 
 def _refuse_own_files(destination: Path, database: Path) -> None:
+    """Also the name of a file that is not there now: a log that SQLite makes, say."""
     from storage.restore import present_files
 
-    for own in present_files(database):
-        if os.path.abspath(destination) == os.path.abspath(own) or (
-            destination.exists() and destination.samefile(own)
-        ):
-            raise CommandFailed(
-                f"{destination}: belongs to the database itself; name another file", USAGE
-            )
+    inside = destination.absolute().parent.resolve() == database.absolute().parent.resolve()
+    name, own = destination.name, database.name
+    is_own = inside and name.startswith(own) and _OWN_NAME.fullmatch(name, len(own))
+    if is_own or any(
+        destination.exists() and destination.samefile(file) for file in present_files(database)
+    ):
+        raise CommandFailed(
+            f"{destination}: belongs to the database itself; name another file", USAGE
+        )
 
 
 def _configuration(place: Place) -> Config:
@@ -175,6 +184,9 @@ def _examined(source: Path, database: Path) -> Examined:
 
     if database.exists() and source.exists() and source.samefile(database):
         raise CommandFailed(f"{source}: is the database itself; name a backup", USAGE)
+    if not source.is_file():
+        what = "a directory, not a backup" if source.is_dir() else "no such database"
+        raise CommandFailed(f"{source}: {what}; name the backup to restore", UNAVAILABLE)
     open_database(source).close()
     return examined(source)
 

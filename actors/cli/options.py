@@ -72,12 +72,14 @@ class Place:
 
         Raises ConfigError.
         """
+        from actors.lock import the_file
+
         if self.db is not None and self.config is None:
-            return self.db
+            return the_file(self.db)
         from actors.config import load_config
 
         config = load_config(self.config)
-        return self.db if self.db is not None else Path(config.engine.db)
+        return the_file(self.db if self.db is not None else config.engine.db)
 
 
 HERE = Place()
