@@ -19,7 +19,7 @@ from actors.world import World
 from fsm import events as ev
 from fsm.money import DIVISION, EXACT, ONE, ZERO, plain
 from fsm.order import OrderState
-from fsm.timestamps import iso_utc
+from fsm.timestamps import SECOND_US, iso_utc
 from fsm.vocabulary import CapitalKind
 from storage.account_view import unrealized_pnl
 from storage.capital import SYNTHETIC_BASIS, withdrawal_basis
@@ -34,6 +34,7 @@ _IN_FLIGHT = frozenset(
         OrderState.HELD_FOR_REVIEW,
     }
 )
+_DAY_US = 86_400 * SECOND_US
 _MOVES = (CapitalKind.DEPOSIT, CapitalKind.WITHDRAWAL, CapitalKind.REALIGNMENT)
 #: (totals after, prices that are known by the command) -> limits that they would breach.
 Breaches = Callable[[Mapping[str, Decimal], Mapping[str, Decimal]], list[str]]
@@ -310,6 +311,11 @@ def _own_ref(text: str, world: World) -> str:
     repeated because its answer was lost, is booked once."""
     day = iso_utc(world.now_us)[:10]
     return f"{day}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def ref_of_yesterday(ref: str, world: World) -> str:
+    """The reference that the same command got a day before."""
+    return f"{iso_utc(world.now_us - _DAY_US)[:10]}{ref[10:]}"
 
 
 def _price(wish: msg.BookCapital, world: World) -> Decimal | None:
