@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from decimal import Decimal
 from difflib import get_close_matches
 
 from attrs import field, frozen
@@ -17,9 +17,9 @@ from actors import messages as msg
 from actors.runtime.actor import Refused
 from actors.world import World
 from fsm import events as ev
-from fsm.money import ONE, ZERO, plain
+from fsm.money import DIVISION, EXACT, ONE, ZERO, plain
 from fsm.order import OrderState
-from fsm.timestamps import iso_utc
+from fsm.timestamps import SECOND_US, iso_utc
 from fsm.vocabulary import CapitalKind
 from storage.account_view import unrealized_pnl
 from storage.capital import SYNTHETIC_BASIS, withdrawal_basis
@@ -34,6 +34,7 @@ _IN_FLIGHT = frozenset(
         OrderState.HELD_FOR_REVIEW,
     }
 )
+_DAY_US = 86_400 * SECOND_US
 _MOVES = (CapitalKind.DEPOSIT, CapitalKind.WITHDRAWAL, CapitalKind.REALIGNMENT)
 #: (totals after, prices that are known by the command) -> limits that they would breach.
 Breaches = Callable[[Mapping[str, Decimal], Mapping[str, Decimal]], list[str]]
@@ -41,8 +42,8 @@ Breaches = Callable[[Mapping[str, Decimal], Mapping[str, Decimal]], list[str]]
 
 #: What a capital command books.
 Event = ev.CapitalRecorded | ev.ConversionBooked
-#: A balance that would need more digits than these is not kept exactly.
-_EXACT = Context(prec=28, traps=[Inexact, Overflow, InvalidOperation])
+#: Balances have 28 digits: what they round off has to be this small beside both of what is added.
+_ROUNDING_MAX = Decimal("1e-9")
 
 
 class Busy(Refused):
@@ -216,6 +217,8 @@ def _moved(wish: msg.BookCapital, world: World) -> ev.CapitalRecorded:
         raise Refused("a realignment of 0 changes nothing: give the venue less the books")
     _check_amount(abs(wish.amount) if is_signed else wish.amount, f"a {wish.kind}")
     price = _price(wish, world)
+    if wish.kind is CapitalKind.DEPOSIT:
+        _check_unresolved(wish.asset, world)
     _check_idle(wish.asset, world)
     amount = -wish.amount if wish.kind is CapitalKind.WITHDRAWAL else wish.amount
     if amount < 0:
@@ -310,6 +313,11 @@ def _own_ref(text: str, world: World) -> str:
     return f"{day}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
+def ref_of_yesterday(ref: str, world: World) -> str:
+    """The reference that the same command got a day before."""
+    return f"{iso_utc(world.now_us - _DAY_US)[:10]}{ref[10:]}"
+
+
 def _price(wish: msg.BookCapital, world: World) -> Decimal | None:
     """Of an asset that is no quote asset, and of none that is one (L8, N06)."""
     quotes = world.ledger.quotes
@@ -329,7 +337,7 @@ def _price(wish: msg.BookCapital, world: World) -> Decimal | None:
 def _check_amount(amount: Decimal, what: str) -> None:
     if not amount.is_finite() or amount <= 0:
         raise Refused(f"{what} must be above zero, not {amount}")
-    if abs(amount.adjusted()) >= _EXACT.prec:
+    if abs(amount.adjusted()) >= DIVISION.prec:
         raise Refused(f"{what} of {amount:.6E}: check the number of zeros")
 
 
@@ -341,6 +349,14 @@ def _check_asset(asset: str, world: World) -> None:
         near = get_close_matches(asset.upper(), sorted(known), n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
         raise Refused(f"no asset {asset!r} in these books: {hint}")
+
+
+def _check_unresolved(asset: str, world: World) -> None:
+    """Shares that have paid out are worth nothing more: they would stay for ever."""
+    for name in world.ledger.resolved:
+        spec = world.ledger.instruments.get(name)
+        if spec is not None and not spec.is_margined and spec.base == asset:
+            raise Refused(f"{name} has paid out: deposit what its {asset} brought, in {spec.quote}")
 
 
 def _check_idle(asset: str, world: World) -> None:
@@ -364,16 +380,14 @@ def _check_free(asset: str, amount: Decimal, world: World) -> None:
 
 
 def _after(world: World, deltas: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """What the balances would be. Raises Refused where one could not be kept to the last digit: a
-    wrong number of zeros would round away what is there."""
+    """What the balances would be. Raises Refused where one of both would be rounded away: a wrong
+    number of zeros must not cost what is there."""
     after = {}
     for asset, delta in deltas.items():
-        held = world.ledger.totals.get(asset, ZERO)
-        try:
-            after[asset] = _EXACT.add(held, delta)
-            _EXACT.add(world.ledger.funds.contributed, delta)
-        except (Inexact, Overflow, InvalidOperation):
-            raise Refused(
-                f"{delta:.6E} {asset} beside {plain(held)}: more than 28 digits; check the amount"
-            ) from None
+        for held in (world.ledger.funds.contributed, world.ledger.totals.get(asset, ZERO)):
+            after[asset] = DIVISION.add(held, delta)
+            lost = abs(EXACT.subtract(EXACT.add(held, delta), after[asset]))
+            least = min(abs(one) for one in (held, delta, ONE) if one)
+            if lost > _ROUNDING_MAX * least:
+                raise Refused(f"{delta:.6E} {asset} beside {plain(held)}: check the amount's zeros")
     return after

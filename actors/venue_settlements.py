@@ -6,6 +6,7 @@ Each is booked exactly once, its key in the same transaction (L5); what fits not
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from actors import messages as msg
@@ -133,9 +134,11 @@ class VenueSettlements:
         if spec.is_margined:
             held = ledger.net(spec.name)
             qty, cash = held.qty, apply_fill(held, -held.qty, fact.payout).realized
+            gain = ZERO
         else:
             qty = ledger.totals.get(spec.base, ZERO)
             cash = qty * fact.payout
+            gain = ZERO if late else self._gain_outside(spec, qty, fact.payout)
         return ev.InstrumentSettled(
             instrument=spec.name,
             asset=spec.quote,
@@ -145,7 +148,17 @@ class VenueSettlements:
             resolution_id=fact.resolution_id or "",
             late=late,
             venue_us=fact.venue_us,
+            gain=gain,
         )
+
+    def _gain_outside(self, spec: Instrument, qty: Decimal, payout: Decimal) -> Decimal:
+        """What shares that are in no position bring over their cost; an opening balance that nobody
+        has valued counted for nothing, so all of it is gain."""
+        world = self.books.world
+        held = sum((p.qty for p in world.open_positions(spec.name) if p.is_open), ZERO)
+        outside, inventory = max(qty - held, ZERO), world.ledger.inventory
+        costed = min(max(inventory.qty(spec.base) - held, ZERO), outside)
+        return outside * payout - costed * inventory.prices().get(spec.base, ZERO)
 
     # --------------------------------------------------------------------------------- closings
 

@@ -87,7 +87,7 @@ class Capital:
     """What came by itself less what went, quote units at the time of each event."""
     net_basis: Decimal = ZERO
     converted: Decimal = ZERO
-    """What conversions brought against average cost."""
+    """What conversions, and payouts of shares in no position, brought against average cost."""
     has_initial_basis: bool = False
     initial_prices: dict[str, Decimal] = field(factory=dict)
     unpriced: dict[str, Decimal] = field(factory=dict)

@@ -215,6 +215,9 @@ class Ledger:
             return
         self._move(instrument.base, -event.qty)
         self.inventory.forget(instrument.base)
+        if event.gain:
+            self.funds.converted += event.gain
+            self.funds.moved(self.seq)
 
     def _intended(self, event: ev.OrderIntended) -> None:
         instrument = self.instruments.get(event.instrument)

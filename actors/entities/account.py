@@ -65,11 +65,15 @@ class Account:
             return None
         else:
             plan = capital_plan.plan(message, world, self.breaches)
-        if self._is_booked(plan.key, world):
-            raise Refused(
-                f"the same was booked today ({plan.event.ref}): give --ref with the id of this "
-                "transfer if it is another one"
-            )
+        same = [plan.event.ref]
+        if not message.ref:  # given again after midnight, because its answer was lost
+            same.append(capital_plan.ref_of_yesterday(plan.event.ref, world))
+        for ref in same:
+            if self._is_booked(f"capital|{ref}", world):
+                raise Refused(
+                    f"the same was booked not long ago ({ref}): give --ref with the id of this "
+                    "transfer if it is another one"
+                )
         return plan
 
     def _book(self, message: msg.BookCapital | msg.BookConversion, world: World) -> Decision:

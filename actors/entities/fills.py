@@ -9,10 +9,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from actors import messages as msg
 from actors.effects import Notify
 from actors.entities import foretelling, replacing
-from actors.entities.trades import named_before, nearest, unnamed_id
+from actors.entities.trades import TradeMark, named_before, nearest, unnamed_id
 from actors.fact_keys import unresolved
 from actors.runtime.actor import Decision
 from fsm import events as ev
@@ -41,6 +43,18 @@ def settled_as(before: str, now: str) -> str:
     if now in ("", FINAL) or before == STATED:
         return before or now
     return STATED if {before, now} == {FEE, PROFIT} else now
+
+
+def after_settlement(mark: TradeMark, event: ev.OrderFillSettled) -> TradeMark:
+    """A trade's mark with what its settlement said."""
+    return evolve(
+        mark,
+        status=FillStatus.SETTLED,
+        settlement=settled_as(mark.settlement, settlement_of(event)),
+        profit=mark.profit if event.realized_pnl is None else event.realized_pnl,
+        fee=mark.fee + event.fee_delta,
+        fee_asset=event.fee_asset if event.fee_delta else mark.fee_asset,
+    )
 
 
 def fill_key(
@@ -179,9 +193,32 @@ def on_settled(order: Order, fact: facts.FillSettled, world: World) -> Decision:
         return Decision(events=[unresolved(fact, why, order.client_order_id)])
     profit = None if mark.settlement in (PROFIT, STATED) else fact.realized_pnl
     fee = None if mark.settlement in (FEE, STATED) else fact.fee
+    again = _stated_again(order, fact, mark, world)
     if mark.settlement and profit is None and fee is None:
-        return Decision.ignore("duplicate: this settlement is booked")
-    return _settled(order, trade_id, profit, fee, world)
+        return again or Decision.ignore("duplicate: this settlement is booked")
+    decision = _settled(order, trade_id, profit, fee, world)
+    if again is not None:
+        decision.events += again.events
+        decision.dedup_keys += again.dedup_keys
+    return decision
+
+
+def _stated_again(
+    order: Order, fact: facts.FillSettled, mark: TradeMark, world: World
+) -> Decision | None:
+    """The venue states another figure than the one that is booked: the first one counts, and the
+    second one is an anomaly, once. None where it says the same, or something new."""
+    seen = []
+    if mark.settlement in (PROFIT, STATED) and fact.realized_pnl not in (None, mark.profit):
+        seen.append(f"realized {fact.realized_pnl}, booked is {mark.profit}")
+    if mark.settlement in (FEE, STATED) and fact.fee not in (None, mark.fee):
+        seen.append(f"fee {fact.fee}, booked is {mark.fee}")
+    text = f"trade {fact.trade_id} settled again: {' and '.join(seen)}"
+    key = f"settled_again|{order.client_order_id}|{text}"
+    if not seen or world.is_recorded(key):
+        return None
+    anomaly = order.anomaly("settlement_differs", text, "the first one stays booked")
+    return Decision(events=[anomaly], dedup_keys=[key])
 
 
 def _settled(

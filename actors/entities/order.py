@@ -121,19 +121,14 @@ class Order:
         elif isinstance(event, ev.OrderFillForetold):
             self.foretold += (foretold_by(event),)
 
-    def _mark(self, trade_id: str, status: FillStatus, settlement: str = "") -> None:
+    def _mark(self, trade_id: str, status: FillStatus) -> None:
         assert self.trades is not None
-        held = self.trades[trade_id]
-        settled = fills.settled_as(held.settlement, settlement)
-        self.trades[trade_id] = evolve(held, status=status, settlement=settled)
+        self.trades[trade_id] = evolve(self.trades[trade_id], status=status)
 
     def _evolve_settled(self, event: ev.OrderFillSettled) -> None:
-        self._mark(event.trade_id, FillStatus.SETTLED, fills.settlement_of(event))
-        if event.fee_delta:
-            assert self.trades is not None
-            held, self.fees = self.trades[event.trade_id], self.fees + event.fee_delta
-            fee = held.fee + event.fee_delta
-            self.trades[event.trade_id] = evolve(held, fee=fee, fee_asset=event.fee_asset)
+        assert self.trades is not None
+        self.fees += event.fee_delta
+        self.trades[event.trade_id] = fills.after_settlement(self.trades[event.trade_id], event)
 
     def _evolve_acknowledged(self, event: ev.OrderAcknowledged) -> None:
         self.state, self.request_left, self.acknowledged = event.state, True, True

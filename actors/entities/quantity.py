@@ -207,7 +207,7 @@ def on_settlement(position: Position, message: msg.SettlementForPosition, world:
     order = world.orders.get(fact.client_order_id)
     delta = _fee_in_base(fact.fee_delta, fact.fee_asset, world, position.instrument)
     repairs = fact.realized_pnl is not None and fact.trade_id in position.unpriced
-    if not repairs and not fee:
+    if not repairs and not fee and not delta:
         compared = provenance.compared(position, fact, world)
         return compared or Decision.ignore("settlement: there is nothing to repair or compare")
     realized = fact.realized_pnl if repairs and fact.realized_pnl is not None else ZERO

@@ -32,6 +32,8 @@ class TradeMark:
     fee_asset: str | None
     status: FillStatus
     settlement: str = ""
+    profit: Decimal | None = None
+    """What the venue settled that it realized."""
     venue_us: int = 0
     inferred: bool = False
     is_unproven: bool = False

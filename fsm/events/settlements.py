@@ -13,7 +13,9 @@ class InstrumentSettled:
 
     `qty` is the account's signed holding in base units, `cash` what came for it in `asset`, the
     quote asset (negative: it left); for a margined instrument what its net position realized.
-    `late`: what came or was taken back after the first payout, settled at the same one.
+    `gain` is what shares that were in no position brought over what they had cost, as far as that
+    is known: no position realizes it. `late`: what came or was taken back after the first payout,
+    settled at the same one.
     """
 
     instrument: str
@@ -24,6 +26,7 @@ class InstrumentSettled:
     resolution_id: str = ""
     late: bool = False
     venue_us: int = 0
+    gain: Decimal = Decimal(0)
 
     @property
     def stream(self) -> str:

@@ -12,7 +12,16 @@ from actors import messages as msg
 from fsm import events as ev
 from fsm import facts
 from fsm.instrument import Instrument
-from fsm.vocabulary import CapitalKind, InstrumentKind, Side, TradingMode
+from fsm.order import OrderState
+from fsm.vocabulary import (
+    CapitalKind,
+    FillStatus,
+    InstrumentKind,
+    Liquidity,
+    OrderRole,
+    Side,
+    TradingMode,
+)
 from storage.ledger import Ledger
 from tests.unit.engine.handmade import PAIR, START_US, Bench
 
@@ -170,6 +179,14 @@ def test_an_amount_that_the_balance_cannot_hold_exactly_is_refused(
     assert {"USD": D(1000), "XRP": D(1000)} == spot.engine.world.ledger.totals
 
 
+def test_a_balance_with_all_the_digits_that_an_average_leaves_takes_any_usual_amount(
+    perp: Bench,
+) -> None:
+    perp.say(facts.FundingPaid(instrument=PAIR, amount=-D(1) / D(7), funding_id="F"))
+    for amount in ("100", "0.01", "1E-8", "123456789.12345678"):
+        assert book(perp, K.DEPOSIT, "USD", amount)["accepted"], perp.answers[-1]
+
+
 def convert(bench: Bench, source: str, amount: str, target: str, came: str) -> None:
     bench.do(
         msg.BookConversion(
@@ -233,3 +250,49 @@ def test_an_amount_that_means_nothing_is_refused_in_words(
     answer = book(spot, kind, "USD", amount)
     assert answer["accepted"] is False
     assert words in str(answer["error"])
+
+
+@pytest.mark.parametrize(("at_us", "capital"), [(50, "1000"), (100, "1000"), (150, "990")])
+def test_a_spot_fill_that_the_shared_wallet_held_already_is_not_taken_off_again(
+    at_us: int, capital: str
+) -> None:
+    """A spot pair and a perpetual share USD: coins that were bought are no loss of capital."""
+    ledger = Ledger()
+    spot_pair = Instrument(name="ETH/USD", base="ETH", quote="USD")
+    ledger.instruments = {one.name: one for one in (spot_pair, PERP)}
+    ledger.apply(ev.CapitalRecorded(kind="opening", asset="USD", amount=D(1000), price=None), 1)
+    told = {"asset": "USD", "wallet": D(990), "drift": D(-10), "venue_us": 100}
+    ledger.apply(ev.CapitalAnchored(**told, origin="stream"), 2)
+    fill = ev.OrderFilled(
+        client_order_id="a",
+        position_id="a",
+        trade_id="t1",
+        instrument="ETH/USD",
+        side=Side.BUY,
+        role=OrderRole.ENTRY,
+        qty=D(1),
+        price=D(10),
+        fee=D(0),
+        fee_asset=None,
+        status=FillStatus.SETTLED,
+        liquidity=Liquidity.TAKER,
+        venue_us=at_us,
+        session_id="s",
+        state=OrderState.FILLED,
+        filled_qty=D(1),
+        avg_price=D(10),
+        fees=D(0),
+    )
+    ledger.apply(fill, 3)
+    assert D(990) == ledger.totals["USD"]
+    assert D(capital) == ledger.capital
+
+
+def test_shares_that_have_paid_out_are_no_deposit(tmp_path: Path) -> None:
+    window = Instrument(name=PAIR, base="YES", quote="USD", kind=InstrumentKind.BINARY)
+    bench = Bench(tmp_path, instrument=window, opening={"USD": D(1000)})
+    assert book(bench, K.DEPOSIT, "YES", "5", price=D("0.5"))["accepted"]
+    bench.say(facts.InstrumentResolved(instrument=PAIR, payout=D(1)))
+    answer = book(bench, K.DEPOSIT, "YES", "5", price=D("0.5"), ref="late")
+    assert f"{PAIR} has paid out" in str(answer.get("error"))
+    assert {"USD": D(1005), "YES": D(0)} == bench.engine.world.ledger.totals

@@ -313,3 +313,14 @@ def test_a_settlement_pays_for_what_was_closed_and_not_for_what_went_through_zer
     settle(spot, "x1", leave, realized_pnl=D(10))
     assert D(1010) == total(spot, "USD")
     spot.proven()
+
+
+def test_a_settled_fee_in_the_base_asset_is_not_held_even_where_nobody_knows_its_worth(
+    spot: Bench,
+) -> None:
+    spot.place()
+    spot.accept()
+    spot.fill("t1", "10", price=None, fee_asset="XRP")
+    settle(spot, "t1", "a", fee=D("0.3"))
+    assert (D("9.7"), D("9.7")) == (spot.position().qty, total(spot, "XRP"))
+    spot.proven()

@@ -170,6 +170,7 @@ def _occurred(monkeypatch: pytest.MonkeyPatch) -> set[Edge]:
     return seen
 
 
+@pytest.mark.slow
 def test_every_edge_occurs_in_a_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = _occurred(monkeypatch)
     edges = {

@@ -117,6 +117,7 @@ def test_the_summary_does_not_repeat_the_ok_of_the_session_before_when_the_venue
 # -------------------------------------------------------------------- what it must not write over
 
 
+@pytest.mark.slow
 def test_replays_of_one_file_with_settings_a_b_a_on_one_database_keep_all_three_journals(
     tmp_path: Path,
 ) -> None:
@@ -146,6 +147,7 @@ def test_replays_of_one_file_with_settings_a_b_a_on_one_database_keep_all_three_
         assert 0 == holdfast(tmp_path, "verify", "--db", path.name)[0]
 
 
+@pytest.mark.slow
 def test_replays_with_seeds_a_b_a_on_one_database_keep_all_three_journals(tmp_path: Path) -> None:
     quotes(tmp_path)
     runs = [replay(tmp_path, "--db", "a.db", "--seed", seed) for seed in ("1", "2", "1")]

@@ -183,7 +183,7 @@ def test_a_transfer_is_booked_once_for_its_reference(account: Account) -> None:
 def test_the_same_command_without_a_reference_is_asked_for_one(account: Account) -> None:
     account.deposit("USD", "50")
     refused = account.deposit("USD", "50")
-    assert "the same was booked today" in refused["error"]
+    assert "the same was booked not long ago" in refused["error"]
     assert "--ref" in refused["error"]
     account.bench.restart()
     assert not account.deposit("USD", "50")["accepted"]

@@ -54,6 +54,7 @@ def check_same(folder: Path, live: dict[str, Any], again: dict[str, Any]) -> Non
     assert live["ticks"] == feed["rows"] == feed["quotes"] + feed["trades"]
 
 
+@pytest.mark.slow
 def test_a_recorded_session_replays_to_the_same_journal(tmp_path: Path) -> None:
     live, again = recorded_and_replayed(tmp_path, "45s")
     assert live["orders"] > 10
