@@ -89,6 +89,7 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> Non
     assert f"interrupted_{number.name.lower()}" == json.loads(out)["halt_reason"]
 
 
+@pytest.mark.slow
 def test_a_second_run_observes_and_says_who_trades(tmp_path: Path) -> None:
     first = start(tmp_path, "run", "--for", "6s")
     wait_for(tmp_path / "holdfast.db.sock", size=0)
@@ -101,6 +102,7 @@ def test_a_second_run_observes_and_says_who_trades(tmp_path: Path) -> None:
     assert 1 == len(json.loads(conn_sessions)), "the observer wrote no session"
 
 
+@pytest.mark.slow
 def test_one_file_and_one_seed_give_one_journal(tmp_path: Path) -> None:
     quotes(tmp_path)
     first = replay(tmp_path, "--db", "a.db")
@@ -114,6 +116,7 @@ def test_one_file_and_one_seed_give_one_journal(tmp_path: Path) -> None:
     assert 2 == len(list(tmp_path.glob("a*.db"))), "what was there is kept"
 
 
+@pytest.mark.slow
 def test_older_data_is_not_replayed_into_the_records_of_a_service(tmp_path: Path) -> None:
     quotes(tmp_path)
     assert 0 == holdfast(tmp_path, "run", "--for", "1s")[0]
@@ -125,6 +128,7 @@ def test_older_data_is_not_replayed_into_the_records_of_a_service(tmp_path: Path
     assert before == (tmp_path / "holdfast.db.head").read_text()
 
 
+@pytest.mark.slow
 def test_younger_data_follows_on_the_same_account(tmp_path: Path) -> None:
     quotes(tmp_path)
     first = replay(tmp_path)
@@ -134,6 +138,7 @@ def test_younger_data_follows_on_the_same_account(tmp_path: Path) -> None:
     assert 0 == holdfast(tmp_path, "verify")[0]
 
 
+@pytest.mark.slow
 def test_data_without_the_symbol_of_an_open_position_is_refused(tmp_path: Path) -> None:
     """Its stop would wait for a price that never comes."""
     (tmp_path / "holdfast.toml").write_text("[strategies.buy_and_hold]\ninstrument = 'ABC/USD'\n")
@@ -154,6 +159,7 @@ def test_data_without_the_symbol_of_an_open_position_is_refused(tmp_path: Path) 
     assert 0 == code, err
 
 
+@pytest.mark.slow
 def test_rows_without_a_symbol_are_named_on_the_command_line(tmp_path: Path) -> None:
     rows = [f"{n},{10_000 + n % 9},1,10001,2,{1_700_000_000_000 + n * 100},0" for n in range(600)]
     header = "update_id,best_bid_price,best_bid_qty,best_ask_price,best_ask_qty,transaction_time,x"

@@ -84,6 +84,7 @@ def test_without_its_length_only_the_reason_of_the_end_differs(tmp_path: Path) -
     assert "SessionEnded" == different[-1][0][3]
 
 
+@pytest.mark.slow
 def test_a_recording_that_was_rotated_replays_as_one(tmp_path: Path) -> None:
     small = {"HOLDFAST_RECORDER__FILE_S_MAX": "5"}
     live = run(tmp_path, "--for", "30s", "--db", "live.db", **small)
@@ -95,6 +96,7 @@ def test_a_recording_that_was_rotated_replays_as_one(tmp_path: Path) -> None:
     assert live["journal"] == named["journal"]
 
 
+@pytest.mark.slow
 def test_the_recorder_changes_nothing_about_the_session(tmp_path: Path) -> None:
     """The same rows with and without it: a replay does not record."""
     live = run(tmp_path, "--for", "20s", "--db", "live.db")
@@ -138,6 +140,7 @@ def test_played_in_real_time_the_distance_of_the_clocks_stays(tmp_path: Path) ->
     assert isinstance(moved[1], MarketTrade)
 
 
+@pytest.mark.slow
 def test_a_recording_of_which_something_is_missing_says_so_in_the_summary(tmp_path: Path) -> None:
     run(tmp_path, "--for", "20s", "--db", "live.db")
     (path,) = recording_files(tmp_path / "live.db.ticks")

@@ -37,6 +37,7 @@ def when_recorded(folder: Path, least: int) -> dict[str, Any]:
     return section
 
 
+@pytest.mark.slow
 def test_a_service_records_what_it_trades_on_and_status_shows_it(tmp_path: Path) -> None:
     service = start(tmp_path, "run", "--for", "30s", "--json", HOLDFAST_RECORDER__FLUSH_S="0.1")
     wait_for(tmp_path / "holdfast.db.sock", size=0)
@@ -65,6 +66,7 @@ def test_a_service_records_what_it_trades_on_and_status_shows_it(tmp_path: Path)
     assert after["feeds"]["synthetic"]["clock"].startswith("our clock")
 
 
+@pytest.mark.slow
 def test_a_killed_service_leaves_a_recording_and_the_next_one_begins_another(
     tmp_path: Path,
 ) -> None:
@@ -84,6 +86,7 @@ def test_a_killed_service_leaves_a_recording_and_the_next_one_begins_another(
     assert feed.report.is_clean
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_made_warns_once_and_trading_goes_on(tmp_path: Path) -> None:
     (tmp_path / "blocked").write_text("a file, not a folder")
     environ = {"HOLDFAST_RECORDER__FOLDER": "blocked", "HOLDFAST_RECORDER__FLUSH_S": "0.1"}
@@ -98,6 +101,7 @@ def test_a_folder_that_cannot_be_made_warns_once_and_trading_goes_on(tmp_path: P
     assert 1 == err.count("RECORDER_FAILS")
 
 
+@pytest.mark.slow
 def test_switched_off_it_writes_nothing_and_says_so(tmp_path: Path) -> None:
     off = {"HOLDFAST_RECORDER__ENABLED": "false"}
     service = start(tmp_path, "run", "--for", "2s", "--json", **off)
@@ -108,6 +112,7 @@ def test_switched_off_it_writes_nothing_and_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "holdfast.db.ticks").exists()
 
 
+@pytest.mark.slow
 def test_a_recording_played_in_real_time_is_recorded_again_with_its_clock(tmp_path: Path) -> None:
     rows = [tick(n * 10, ahead_us=40_000) for n in range(1, 101)]
     record(tmp_path / "old", *rows)
