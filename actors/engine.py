@@ -80,6 +80,9 @@ class Engine:
         )
         if self.writer.kept is not None:
             logger.info("BACKUP {} before the migration", self.writer.kept.path)
+        if self.writer.migrated and self.writer.head.seq:
+            logger.info("TABLES_RENEWED {} events, after a migration", self.writer.head.seq)
+            self.writer.project_all()  # before anything reads them
         self.reader = JournalReader.open(settings.database)
         check_head(self.reader, settings.database)
         self.world = World(rules=settings.rules, ids=IdSource(""))

@@ -7,13 +7,10 @@ Every table and column here is described in docs/reference/tables.md; a test fai
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable
 
 from sqlite_utils import Database
-
-from fsm.timestamps import iso_utc
 
 #: Projection table -> (columns, primary key, about). TEXT holds decimals and ISO times.
 PROJECTIONS: dict[str, tuple[dict[str, type], str | tuple[str, ...], str]] = {
@@ -335,7 +332,7 @@ def _m1_record(db: Database) -> None:
 
 
 def _m2_projections(db: Database) -> None:
-    create_projections(db)
+    renew_projections(db)
 
 
 def _m3_fill_indexes(db: Database) -> None:
@@ -344,25 +341,11 @@ def _m3_fill_indexes(db: Database) -> None:
 
 
 def _m4_what_became_of_trips(db: Database) -> None:
-    create_projections(db)
+    renew_projections(db)
 
 
-def _m5_unresolved_facts(db: Database) -> None:
-    """The table, with what the journal has had to say of it so far."""
-    create_projections(db)
-    row = db.execute(f"SELECT seq FROM {PROJECTION_STATE}").fetchone()
-    told = db.execute(
-        "SELECT seq, at_us, payload FROM journal "
-        "WHERE stream = 'reconciler' AND type = 'FactUnresolved' AND seq <= ? ORDER BY seq",
-        (row[0] if row else 0,),
-    ).fetchall()
-    for seq, at_us, payload in told:
-        said = json.loads(payload)
-        db.execute(
-            "INSERT OR IGNORE INTO unresolved_facts (seq, fact, payload, reason, at) "
-            "VALUES (?, ?, ?, ?, ?)",
-            (seq, said["fact"], said["payload"], said["reason"], iso_utc(at_us)),
-        )
+def _m5_ledger(db: Database) -> None:
+    renew_projections(db)
 
 
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (
@@ -370,19 +353,30 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _m2_projections,
     _m3_fill_indexes,
     _m4_what_became_of_trips,
-    _m5_unresolved_facts,
+    _m5_ledger,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 
 
+def renew_projections(db: Database) -> None:
+    """Create the projection tables; where one lacks a column, all of them anew and empty: what the
+    column holds is in the journal only, and whoever projects next begins at its first event."""
+    if any(_lacks_a_column(db, name) for name in PROJECTIONS):
+        drop_projections(db)
+    create_projections(db)
+
+
+def _lacks_a_column(db: Database, name: str) -> bool:
+    if not db[name].exists():
+        return False
+    existing = {column.name for column in db[name].columns}
+    return any(column not in existing for column in PROJECTIONS[name][0])
+
+
 def create_projections(db: Database) -> None:
-    """Create the projection tables that are missing, add columns that older ones lack."""
+    """Create the projection tables that are missing."""
     for name, (columns, pk, _) in PROJECTIONS.items():
         db[name].create(columns, pk=pk, if_not_exists=True, strict=True)  # type: ignore[union-attr]
-        existing = {column.name for column in db[name].columns}
-        for column, kind in columns.items():
-            if column not in existing:
-                db[name].add_column(column, kind)  # type: ignore[union-attr]
     db[PROJECTION_STATE].create(  # type: ignore[union-attr]
         {"name": str, "seq": int}, pk="name", if_not_exists=True, strict=True
     )

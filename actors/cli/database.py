@@ -25,7 +25,7 @@ from storage.journal import (
     read_head,
 )
 from storage.projections import Projector
-from storage.schema import PROJECTION_STATE, create_projections, version_of
+from storage.schema import PROJECTION_STATE, SCHEMA_VERSION, renew_projections, version_of
 
 _COPY_BYTES_MAX = 256 * 1024 * 1024
 
@@ -143,6 +143,12 @@ def reading_tables(path: Path) -> Iterator[sqlite3.Connection]:
         lag = _lag(conn)
         if lag == 0:
             yield conn
+        elif _size(conn) > _COPY_BYTES_MAX and _is_older(conn):
+            raise CommandFailed(
+                f"{path}: its tables are those of an older holdfast; run `holdfast rebuild --db "
+                f"{path}` once, or start it",
+                UNAVAILABLE,
+            )
         elif _size(conn) > _COPY_BYTES_MAX:
             note(f"{path}: the tables are {lag} events behind the journal; a start catches up")
             yield conn
@@ -157,12 +163,19 @@ def reading_tables(path: Path) -> Iterator[sqlite3.Connection]:
 def _lag(conn: sqlite3.Connection) -> int:
     """Events that the tables have not seen; all of them when an older version made the file."""
     head: int = conn.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
-    if not conn.execute(
-        "SELECT 1 FROM sqlite_schema WHERE name = ?", (PROJECTION_STATE,)
-    ).fetchone():
+    if (
+        _is_older(conn)
+        or not conn.execute(
+            "SELECT 1 FROM sqlite_schema WHERE name = ?", (PROJECTION_STATE,)
+        ).fetchone()
+    ):
         return head
     row = conn.execute(f"SELECT seq FROM {PROJECTION_STATE}").fetchone()
     return head - (row[0] if row else 0)
+
+
+def _is_older(conn: sqlite3.Connection) -> bool:
+    return version_of(conn) < SCHEMA_VERSION
 
 
 def _size(conn: sqlite3.Connection) -> int:
@@ -173,7 +186,7 @@ def _size(conn: sqlite3.Connection) -> int:
 def _caught_up(conn: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     scratch = sqlite3.connect("", isolation_level=None)  # private, deleted when closed
     conn.backup(scratch)
-    create_projections(Database(scratch))
+    renew_projections(Database(scratch))
     projector = Projector(scratch)
     while projector.catch_up(5_000):
         pass
