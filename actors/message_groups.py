@@ -133,7 +133,14 @@ TO_RECONCILER = (
 )
 REPLAYABLE: dict[str, type] = {
     cls.__name__: cls
-    for cls in (*ORDER_MESSAGES, *POSITION_MESSAGES, *ORDER_FACTS, msg.SignalForDoor)
+    for cls in (
+        *ORDER_MESSAGES,
+        *POSITION_MESSAGES,
+        *ORDER_FACTS,
+        msg.SignalForDoor,
+        msg.BookCapital,
+        msg.BookConversion,
+    )
 }
 
 

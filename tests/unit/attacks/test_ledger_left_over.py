@@ -100,3 +100,28 @@ expect = { "account.balances.RLUSD.total" = "200", "account.net_basis" = "200" }
 """
     outcome = run_text(steps)
     assert outcome.passed, shown(outcome)
+
+
+def test_a_capital_command_that_is_kept_is_carried_out_after_a_kill_too() -> None:
+    steps = """
+[[step]]
+fault = { kind = "actor_crash", on = "actor:account", times = 20, for = "1s" }
+[[step]]
+capital = { event = "deposit", asset = "RLUSD", amount = "50", ref = "tx-1" }
+[[step]]
+expect = { "account.balances.RLUSD.total" = "100", "counters.unprocessed" = 1 }
+[[step]]
+wait = "2s"
+[[step]]
+restart = "kill"
+[[step]]
+wait = "5s"
+[[step]]
+expect = { "account.balances.RLUSD.total" = "150", "account.net_basis" = "150" }
+[[step]]
+capital = { event = "deposit", asset = "RLUSD", amount = "50", ref = "tx-1" }
+[[step]]
+expect = { "account.balances.RLUSD.total" = "150", "rows.capital_events" = 3 }
+"""
+    outcome = run_text(steps)
+    assert outcome.passed, shown(outcome)
