@@ -23,6 +23,7 @@ SYNTHETIC_BASIS = "synthetic_initial_basis"
 UNREADABLE = "capital event cannot be read"
 #: Where an anchor came from that the venue's own clock has dated.
 STREAM = "stream"
+_ROUNDING, _ONE_PERCENT = Decimal("0.000001"), Decimal("0.01")
 _PRICED = (CapitalKind.DEPOSIT, CapitalKind.WITHDRAWAL, CapitalKind.REALIGNMENT)
 _COUNTED = ("CapitalRecorded", "ConversionBooked")
 
@@ -74,9 +75,9 @@ class Anchor:
     drift: Decimal
     venue_us: int
 
-    def has_room_for(self, delta: Decimal) -> bool:
-        """Whether the drift may well be this very difference, or more of its kind."""
-        return (delta > 0) == (self.drift > 0) and abs(delta) <= abs(self.drift)
+    def is_just(self, delta: Decimal) -> bool:
+        """Whether the drift is this very difference, but for some rounding or a small fee."""
+        return abs(self.drift - delta) <= max(_ROUNDING, abs(delta) * _ONE_PERCENT)
 
 
 @define(slots=True)
@@ -146,9 +147,7 @@ class Capital:
         """How much of a capital event the wallet's own figure holds already: a transfer is made at
         the venue first, and what it brought stands there as a difference until it is booked."""
         anchor = self.anchors.get(asset)
-        if anchor is None or abs(anchor.drift - amount) >= abs(anchor.drift):
-            return ZERO
-        return amount
+        return amount if anchor is not None and amount and anchor.is_just(amount) else ZERO
 
     def _explained(self, asset: str, amount: Decimal) -> None:
         told = self.told_before(asset, amount)
@@ -192,14 +191,14 @@ class Capital:
     def explain(self, asset: str, delta: Decimal, venue_us: int) -> None:
         """A fact moved a wallet: what the venue's own figure held already is not added to it.
 
-        A fact of an earlier time than the anchor is in it. At the very same time it is, where the
-        drift has room for it.
+        A fact of an earlier time than the anchor is in it. At the very same time it is, where it is
+        just what the drift is: a venue dates a wallet and the trade that changed it alike.
         """
         self._told(asset, venue_us)
         anchor = self.anchors.get(asset)
         if anchor is None or not venue_us or venue_us > anchor.venue_us or not delta:
             return
-        if venue_us < anchor.venue_us or anchor.has_room_for(delta):
+        if venue_us < anchor.venue_us or anchor.is_just(delta):
             anchor.drift -= delta
 
     def _told(self, asset: str, venue_us: int) -> None:

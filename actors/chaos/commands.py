@@ -35,6 +35,8 @@ class Commands:
     engine: Engine
     venue: SimulatedGateway
     newest_position: Callable[[], str]
+    transfers: SimVenue | None = None
+    """The matching engine, where there is one: capital comes to and leaves its account too."""
 
     def take(self, step: Step) -> None:
         """Carry a step of a kind in `KINDS` out."""
@@ -162,11 +164,11 @@ class Commands:
             why=wish.why,
             accept_breaches=wish.accept_breaches,
         )
-        if isinstance(self.venue, SimVenue):
+        if self.transfers is not None:
             with suppress(Refused):  # the engine will say it
                 plan = self.engine.books.account.plan(command, self.engine.world)
                 if plan is not None and (wish.accept_breaches or not plan.breaches):
-                    self.venue.transfer(plan.event.ref, moved_at_venue(plan))
+                    self.transfers.transfer(plan.event.ref, moved_at_venue(plan))
         self._ask(step, command)
 
     def _tick(self, step: Step) -> None:

@@ -116,7 +116,8 @@ class Runner:
         self.clock = SimulatedClock(EPOCH_US)
         self.origin_us = EPOCH_US
         self.faults = Faults(self.clock)
-        self.scripted = ScriptedVenue(self._books_balances, self._matching_engine())
+        self.matching = self._matching_engine()
+        self.scripted = ScriptedVenue(self._books_balances, self.matching)
         self.venue = FaultyVenue(self.scripted, self.faults, self.clock)
         self.speaker = Speaker(
             self.instruments, self._newest_order, self._instrument_of, self.clock.now_us
@@ -226,7 +227,8 @@ class Runner:
         elif not step.together or step.kind in ("expect", "restart", "wait"):
             self.simulation.settle()
         if step.kind in KINDS:
-            Commands(self.engine, self.venue, self._newest_position).take(step)
+            funds = self.matching
+            Commands(self.engine, self.venue, self._newest_position, funds).take(step)
         else:
             _STEP[step.kind](self, step)
 

@@ -16,13 +16,14 @@ from actors.entities.account import Account
 from actors.guards.desk import GuardDesk
 from actors.registry import Books
 from actors.runtime.actor import Decision
+from actors.venues.sim import SimVenue
 from fsm import events as ev
 from fsm import facts
 from fsm.money import ZERO
 from fsm.pnl import Step, apply_fill
 from fsm.vocabulary import CapitalKind
 from storage import ledger
-from storage.capital import Capital
+from storage.capital import Anchor, Capital
 from storage.inventory import Inventory
 from storage.ledger import Ledger
 from tests.unit.chaos.runs import ROOT, fails_with
@@ -210,6 +211,21 @@ def books_what_the_wallet_has_more(patch: Patch) -> None:
     patch.setitem(ledger._FOLDS, ev.BooksCompared, naive)
 
 
+def moves_nothing_at_the_venue(patch: Patch) -> None:
+    patch.setattr(SimVenue, "transfer", lambda self, ref, amounts: False)
+
+
+def lets_an_old_difference_swallow_what_follows(patch: Patch) -> None:
+    def naive(self: Anchor, delta: Decimal) -> bool:
+        return (delta > 0) == (self.drift > 0) and abs(delta) <= abs(self.drift)
+
+    patch.setattr(Anchor, "is_just", naive)
+
+
+def keeps_its_own_sum(patch: Patch) -> None:
+    patch.setattr(Capital, "drift", ZERO)
+
+
 NAIVE: dict[str, tuple[str, Callable[[Patch], None]]] = {
     "N04": ("N04", folds_fills_only),
     "N05": ("N05", adds_deposits_again),
@@ -236,3 +252,17 @@ NAIVE: dict[str, tuple[str, Callable[[Patch], None]]] = {
 def test_a_naive_build_fails_the_scenario(name: str, monkeypatch: Patch) -> None:
     incident, naive = NAIVE[name]
     fails_with(ROOT / "incidents" / f"{incident}.toml", lambda: naive(monkeypatch))
+
+
+@pytest.mark.parametrize(
+    ("name", "naive"),
+    [
+        ("capital-on-paper", moves_nothing_at_the_venue),
+        ("anchors", lets_an_old_difference_swallow_what_follows),
+        ("anchors", keeps_its_own_sum),
+    ],
+)
+def test_a_naive_build_fails_the_scenario_of_the_ledger(
+    name: str, naive: Callable[[Patch], None], monkeypatch: Patch
+) -> None:
+    fails_with(ROOT / "ledger" / f"{name}.toml", lambda: naive(monkeypatch))
