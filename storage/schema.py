@@ -359,16 +359,17 @@ SCHEMA_VERSION = len(MIGRATIONS)
 
 
 def renew_projections(db: Database) -> None:
-    """Create the projection tables; where one lacks a column, all of them anew and empty: what the
-    column holds is in the journal only, and whoever projects next begins at its first event."""
-    if any(_lacks_a_column(db, name) for name in PROJECTIONS):
+    """Create the projection tables; where one or a column of it is missing, all of them anew and
+    empty: what belongs there is in the journal only, and whoever projects next begins at its first
+    event."""
+    if any(_is_missing(db, name) for name in PROJECTIONS):
         drop_projections(db)
     create_projections(db)
 
 
-def _lacks_a_column(db: Database, name: str) -> bool:
+def _is_missing(db: Database, name: str) -> bool:
     if not db[name].exists():
-        return False
+        return True
     existing = {column.name for column in db[name].columns}
     return any(column not in existing for column in PROJECTIONS[name][0])
 

@@ -20,11 +20,12 @@ def test_an_older_database_gets_the_table_filled_from_its_journal(tmp_path: Path
     writer = JournalWriter(bench.database)
     before = writer.conn.execute("SELECT * FROM unresolved_facts").fetchall()
     writer.conn.execute("DROP TABLE unresolved_facts")
-    number = [step.__name__ for step in MIGRATIONS].index("_m5_unresolved_facts")
+    number = [step.__name__ for step in MIGRATIONS].index("_m5_ledger")
     writer.conn.execute(f"PRAGMA user_version = {number}")
     writer.close()
 
     writer = JournalWriter(bench.database)
+    writer.project_all()
     assert before == writer.conn.execute("SELECT * FROM unresolved_facts").fetchall() != []
     writer.close()
     assert () == verify(bench.database).problems
