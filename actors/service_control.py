@@ -10,7 +10,7 @@ from attrs import define, field
 
 from actors import messages as msg
 from actors.capital_plan import Busy, CapitalPlan
-from actors.capital_requests import Wish, moved_at_venue, named, wish_of
+from actors.capital_requests import Transfers, Wish, moved_at_venue, named, wish_of
 from actors.control_requests import BadRequest, command_of
 from actors.engine import Engine
 from actors.runtime.actor import Refused
@@ -82,7 +82,7 @@ class ControlHandler:
         document = {"plan": plan.document()}
         if request.get("dry_run"):
             return {"ok": True, "changed": False, **document}
-        venue = getattr(self.engine.gateway, "transfers", None)
+        venue: Transfers | None = getattr(self.engine.gateway, "transfers", None)
         amounts = moved_at_venue(plan)
         if plan.breaches and not wish.accept_breaches:
             venue = None  # it will be refused: nothing moves

@@ -93,7 +93,6 @@ class Capital:
     initial_prices: dict[str, Decimal] = field(factory=dict)
     unpriced: dict[str, Decimal] = field(factory=dict)
     """Opening balances that nobody has valued: they count in no figure in quote units."""
-    opening: dict[str, Decimal] = field(factory=dict)
     events: int = 0
     """Capital events but openings, and below what they did to the balances."""
     deltas: dict[str, Decimal] = field(factory=dict)
@@ -125,9 +124,6 @@ class Capital:
             value = value_of(event, quotes)
         except CapitalUnreadable as problem:
             raise CapitalUnreadable(f"seq {seq}: {UNREADABLE}: {problem}") from None
-        if event.kind == CapitalKind.OPENING:
-            held = self.opening.get(event.asset, ZERO) + event.amount
-            self.opening[event.asset] = held
         if value is None:
             self.unpriced[event.asset] = self.unpriced.get(event.asset, ZERO) + event.amount
             value = ZERO
